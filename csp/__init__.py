@@ -1,0 +1,61 @@
+"""Go's channels and select for Python, on asyncio and trio.
+
+import csp
+
+async def main() -> None:
+    ch: csp.Channel[str] = csp.Channel()
+    csp.go(ch.send, "hello")
+    print(await ch.receive())
+
+csp.run(main)
+"""
+
+# Layout, each file using only those before it:
+#   _errors     what can come out of a channel instead of an item
+#   _park       how a task sleeps and is woken; _park_asyncio, _park_trio
+#   _queue      the waiters at one side of a channel
+#   _state      what a channel is
+#   _channel    Channel, Sender, Receiver: the views of it
+#   _operation  the protocol of select; recv, send
+#   _select     select, select_nowait
+#   _timer      after, at, ticker
+#   _group      Group, go, Handle, done
+#   _run        run
+
+from ._channel import Channel as Channel
+from ._channel import ChannelStatistics as ChannelStatistics
+from ._channel import Receiver as Receiver
+from ._channel import Sender as Sender
+from ._errors import ChannelBroken as ChannelBroken
+from ._errors import ChannelClosed as ChannelClosed
+from ._errors import EndOfChannel as EndOfChannel
+from ._errors import WouldBlock as WouldBlock
+from ._group import Group as Group
+from ._group import Handle as Handle
+from ._group import done as done
+from ._group import go as go
+from ._operation import CLOSED as CLOSED
+from ._operation import NOT_READY as NOT_READY
+from ._operation import Closed as Closed
+from ._operation import NotReady as NotReady
+from ._operation import Operation as Operation
+from ._operation import recv as recv
+from ._operation import send as send
+from ._park import Waiter as Waiter
+from ._run import run as run
+from ._select import Selected as Selected
+from ._select import select as select
+from ._select import select_nowait as select_nowait
+from ._timer import after as after
+from ._timer import at as at
+from ._timer import ticker as ticker
+
+__version__ = "0.1.0"
+
+# Tracebacks, reprs and docs say csp.Channel, not csp._channel.Channel.
+for _name, _value in list(globals().items()):
+    if not _name.startswith("_") and getattr(_value, "__module__", "").startswith(
+        "csp."
+    ):
+        _value.__module__ = __name__
+del _name, _value

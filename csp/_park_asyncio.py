@@ -1,0 +1,167 @@
+"""Sleeping on asyncio's event loops, uvloop's among them.
+
+The trouble with asyncio is that `Task.cancel` can strike a task that was woken and
+has not run yet: the future it slept on holds an item, and CancelledError is raised
+in the item's place.  anyio's memory streams lose the item then.
+
+Here the wait returns the item, and the cancellation is *owed*: it is delivered when
+the task next makes a waiter, or in the next turn of the loop, whichever is first, by
+``task.cancel(); task.uncancel()``.  The request is thus made anew while the number
+of requests stays the same, and so `asyncio.timeout` and `asyncio.TaskGroup`, which
+go by that number, stay right.  If it has dropped meanwhile, then whoever asked has
+taken the request back (a timeout block has ended), and nothing is owed.
+
+What loses: to put the item back breaks the order and the capacity; to wake the
+receiver and let it fetch the item lets newcomers overtake, and leaves
+`receive_nowait` no way to end a waiting send; and ``uncancel(); cancel()`` leaves a
+stray cancellation behind a timeout on 3.11 and 3.12.
+
+anyio's own cancel scopes need none of this: they skip a task whose future is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import (
+    AbstractEventLoop,
+    CancelledError,
+    Future,
+    Task,
+    TimerHandle,
+    current_task,
+)
+from asyncio import _get_running_loop as running_loop
+from typing import Any
+
+from anyio.abc import TaskGroup
+
+from ._park import BUDGET, Loop, Ring, Starter, Waiter
+
+try:
+    from sniffio import thread_local  # how trio says that it runs, as a guest too
+except ImportError:  # then there is no trio
+
+    class thread_local:  # type: ignore[no-redef]
+        name = None
+
+
+class AsyncioWaiter(Waiter):
+    """A waiter that sleeps on a future of its own."""
+
+    __slots__ = ("alarms", "future")
+
+    loop: AsyncioLoop
+
+    def __init__(self, loop: AsyncioLoop) -> None:
+        self.loop = loop
+        self.op = self.alarms = None
+        self.future: Future[Any] = Future(loop=loop.loop)
+        loop.budget = BUDGET
+        if loop.debts:
+            loop.deliver(current_task())
+
+    alarms: list[TimerHandle] | None
+
+    def claim(self, op: object) -> bool:
+        # A cancelled future is done even before its task has run.
+        if self.op is not None or self.future.done():
+            return False
+        self.op = op
+        return True
+
+    def wake(self, value: object) -> None:
+        self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        self.future.set_exception(error)
+
+    def match(self, op: object, value: object) -> bool:
+        if self.op is not None or self.future.done():
+            return False
+        self.op = op
+        self.future.set_result(value)
+        return True
+
+    def alarm(self, when: float, ring: Ring) -> None:
+        if self.alarms is None:
+            self.alarms = []
+        self.alarms.append(self.loop.loop.call_at(when, ring, self))
+
+    def disarm(self) -> None:
+        for alarm in self.alarms or ():
+            alarm.cancel()
+        self.alarms = None
+
+    def sleep(self) -> Future[Any]:
+        return self.future
+
+    def rescue(self, error: BaseException) -> Any:
+        if self.op is None:
+            # Loops refuse each other's futures.  To ask beforehand which loop runs
+            # takes a system call on Python 3.11: a tenth of a rendezvous.
+            foreign = isinstance(error, (RuntimeError, TypeError))
+            if foreign and running_loop() is not self.loop.loop:
+                self.loop.refuse("this channel", cause=error)
+            raise error
+        if isinstance(error, GeneratorExit):  # the task is no more
+            raise error
+        if isinstance(error, CancelledError):
+            self.loop.owe(error)
+        return self.future.result()
+
+
+class AsyncioLoop(Loop):
+    """The record of one asyncio event loop."""
+
+    __slots__ = ("debts", "loop")
+
+    waiter_class = AsyncioWaiter
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+        # The cancellations owed: the number of requests then, and the message.
+        self.debts: dict[Task[Any], tuple[int, tuple[Any, ...]]] = {}
+
+    def starter(self, tasks: TaskGroup) -> Starter:
+        return lambda coro, name: tasks.create_task(coro, name=name).cancel
+
+    def time(self) -> float:
+        return self.loop.time()
+
+    async def checkpoint(self) -> None:
+        await asyncio.sleep(0)
+        self.budget = BUDGET
+
+    def owe(self, error: CancelledError) -> None:
+        """Keep a cancellation of the running task for later."""
+        task = current_task()
+        assert task is not None
+        self.debts[task] = task.cancelling(), error.args
+        self.loop.call_soon(self.deliver, task)
+
+    def deliver(self, task: Task[Any] | None) -> None:
+        """Cancel `task` again, if that is owed."""
+        if task is None or (debt := self.debts.pop(task, None)) is None:
+            return
+        requests, message = debt
+        if not task.done() and task.cancelling() >= requests:
+            task.cancel(*message)
+            task.uncancel()
+
+
+_loops: dict[AbstractEventLoop, AsyncioLoop] = {}
+
+
+def find() -> AsyncioLoop | None:
+    """Return the record of the asyncio loop running in this thread, if there is one."""
+    running = running_loop()
+    if running is None or thread_local.name == "trio":
+        return None
+    return _loops.get(running) or _enter(running)
+
+
+def _enter(running: AbstractEventLoop) -> AsyncioLoop:
+    for closed in [loop for loop in _loops if loop.is_closed()]:
+        _loops.pop(closed).thread = 0
+    return _loops.setdefault(running, AsyncioLoop(running))

@@ -1,0 +1,396 @@
+"""What a channel is: a buffer, two queues of waiters, and the rules that join them.
+
+Everything here is synchronous and happens whole.  The faces of a channel, in
+`_channel` and `_operation`, are views of one `State` and add the waiting.
+
+Invariants, true whenever none of these methods is running (Go's chan.go opens with
+the same three):
+
+1. Items in the buffer => no receiver waits.
+2. A sender waits => the buffer is full; at capacity 0 it always is.
+3. So a sender and a receiver never wait together, save one task that selects on both
+   directions of one channel, and it does not meet itself.
+
+"Waits" means: can still be claimed.  A queue may also hold a waiter that cannot be,
+because another case of its select won, or it was cancelled, and its task has not run
+yet.  Whoever meets it takes it out and tries the next.
+
+The match is direct: at that moment the item goes from hand to hand, and no newcomer
+can come between.  A receive that makes room moves the first waiting sender's item
+into it at once.
+
+`soft` and `brim` make the common case one comparison.  While 0 < len(buffer) < soft,
+a send may append and look at nothing else: by rule 1 no receiver waits.  While
+0 < len(buffer) < brim, a receive may pop: by rule 2 no sender waits.  `soft` is the
+high-water mark, raised in `_append`, so it costs the fast path nothing; closing sets
+it to 0.  `brim` is the capacity; `wait_empty` sets it to 0 while somebody is in it.
+Either way everything then takes the slow path, which looks at it all.
+
+The ledger: sent == received + undelivered + len(buffer), always, since `sent` is
+defined so.  What a waiting sender holds has not been sent.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar
+
+from ._errors import ChannelBroken, ChannelClosed
+from ._park import Loop, current
+from ._queue import NOBODY, End, Queue, claim_first, extract, leave
+
+T = TypeVar("T")
+
+Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest"]
+
+
+class Mark(Enum):
+    """What `State.take` returns when there is no item."""
+
+    NOTHING = "nothing to receive now"
+    END = "nothing to receive ever again"
+
+
+NOTHING: Final = Mark.NOTHING
+END: Final = Mark.END
+
+# The buffer nothing has been put in yet.  Shared, and a deque of its own takes 760
+# bytes, so a channel makes one when it needs it.
+_NO_ITEMS: Final[deque[Any]] = deque(maxlen=0)
+
+
+class _Unbound(Loop):
+    """The loop of a channel that no task has waited on yet; its budget is spent."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.budget = 0
+
+
+UNBOUND: Final = _Unbound()
+
+
+class State(Generic[T]):
+    """The state of one channel."""
+
+    __slots__ = (
+        "__weakref__",
+        "brim",
+        "broken",
+        "buffer",
+        "capacity",
+        "closed",
+        "high_water",
+        "idlers",
+        "loop",
+        "name",
+        "on_undelivered",
+        "open_receivers",
+        "open_senders",
+        "overflow",
+        "received",
+        "receivers",
+        "senders",
+        "soft",
+        "undelivered",
+    )
+
+    capacity: int  # sys.maxsize for no limit
+    overflow: Overflow
+    on_undelivered: Callable[[T], None] | None
+    name: str | None
+    loop: Loop  # the one that it is used on; UNBOUND until a task has done so
+    buffer: deque[T]
+    senders: Queue
+    receivers: Queue
+    idlers: Queue  # those in wait_empty
+    soft: int  # below this, a send may just append
+    brim: int  # below this, a receive may just pop
+    high_water: int
+    closed: bool  # no more sends
+    broken: bool  # closed, and nobody is left to receive
+    open_senders: int
+    open_receivers: int
+    received: int
+    undelivered: int
+
+    def __init__(
+        self,
+        capacity: int | float,
+        overflow: Overflow,
+        on_undelivered: Callable[[T], None] | None,
+        name: str | None,
+    ) -> None:
+        self.capacity = sys.maxsize if capacity == math.inf else int(capacity)
+        self.overflow = overflow
+        self.on_undelivered = on_undelivered
+        self.name = name
+        self.loop = UNBOUND
+        self.buffer = _NO_ITEMS
+        self.senders = self.receivers = self.idlers = NOBODY
+        self.soft = self.high_water = 0
+        self.brim = self.capacity
+        self.closed = self.broken = False
+        self.open_senders = self.open_receivers = 0
+        self.received = self.undelivered = 0
+
+    def __str__(self) -> str:
+        return f"channel {self.name!r}" if self.name else f"channel at {id(self):#x}"
+
+    @property
+    def sent(self) -> int:
+        return self.received + self.undelivered + len(self.buffer)
+
+    def status(self) -> str:
+        """Describe in a word how far the channel's life has come."""
+        return "broken" if self.broken else "closed" if self.closed else "open"
+
+    # Sending
+
+    def offer(self, item: T) -> bool:
+        """Accept `item` if that can be done now."""
+        if self.closed:
+            raise self.refusal(item)
+        if self.receivers:
+            self.loop.check(self)
+            receivers = self.receivers
+            while receivers:  # claim_first, written out: it is the hot path
+                _, (waiter, op, end, _) = receivers.popitem(False)
+                end._parked -= 1
+                if waiter.match(op, item):
+                    self.received += 1
+                    return True
+        if len(self.buffer) < self.capacity:
+            self._append(item)
+            return True
+        if self.overflow == "block":
+            return False
+        self._overflow(item)
+        return True
+
+    def offer_many(self, pending: deque[T], limit: int) -> int:
+        """Accept up to `limit` of `pending`, in order, if it is as simple as that.
+
+        Returns how many were taken out of it.
+        """
+        count = 0
+        if self.buffer:
+            count = min(limit, len(pending), max(0, self.soft - len(self.buffer)))
+            for _ in range(count):
+                self.buffer.append(pending.popleft())
+        return count
+
+    def offer_first(self, pending: deque[T]) -> bool:
+        """Accept the first of `pending`, taking it out there, if that can be done."""
+        sent = self.sent
+        try:
+            return self.offer(pending[0])
+        finally:
+            if self.sent != sent:  # even if on_undelivered has raised
+                pending.popleft()
+
+    def refusal(self, item: T) -> ChannelClosed | ChannelBroken:
+        """Make the error of a send that can never succeed."""
+        if self.broken:
+            text = f"cannot send: the last receiver of {self} has closed"
+            return ChannelBroken(text, item)
+        return ChannelClosed(f"cannot send: {self} is closed", item)
+
+    def _append(self, item: T) -> None:
+        if self.buffer is _NO_ITEMS:
+            self.buffer = deque()
+        self.buffer.append(item)
+        if len(self.buffer) > self.high_water:
+            self.high_water = self.soft = len(self.buffer)
+
+    def _overflow(self, item: T) -> None:
+        """Accept `item` into a full buffer at the cost of another, or of itself."""
+        if self.overflow == "drop_oldest":
+            self.buffer.append(item)
+            item = self.buffer.popleft()
+        self._report([item])
+
+    # Receiving
+
+    def take(self) -> T | Mark:
+        """Take the next item out, if there is one."""
+        if self.senders:
+            self.loop.check(self)
+        if self.buffer:
+            item: T | Mark = self.buffer.popleft()
+            if self.senders and (first := self._accept()) is not NOTHING:
+                self.buffer.append(first)
+            elif not self.buffer:
+                self.buffer = _NO_ITEMS
+        elif not self.senders or (item := self._accept()) is NOTHING:
+            return END if self.closed else NOTHING
+        self.received += 1
+        if self.idlers:
+            self.settle()
+        return item
+
+    def _accept(self) -> T | Literal[Mark.NOTHING]:
+        """Let the first waiting sender's send succeed; returns its item."""
+        senders = self.senders
+        while senders:
+            _, (waiter, op, end, item) = senders.popitem(False)
+            end._parked -= 1
+            if waiter.match(op, None):
+                return item  # type: ignore[no-any-return]
+        return NOTHING
+
+    def drain(self) -> list[T]:
+        """Take out at once all that is buffered or held by waiting senders."""
+        if self.senders:
+            self.loop.check(self)
+        items = list(self.buffer)
+        self.buffer.clear()
+        while (item := self._accept()) is not NOTHING:
+            items.append(item)
+        self.received += len(items)
+        self.settle()
+        return items
+
+    # Waiting
+
+    async def turn(self) -> Loop:
+        """Begin an operation for which no budget is left: nothing is committed yet."""
+        loop = current()
+        self.bind(loop)
+        if loop.budget <= 0:
+            await loop.checkpoint()
+        return loop
+
+    def bind(self, loop: Loop) -> None:
+        """Make sure that the channel is used on one loop: the first."""
+        if self.loop is UNBOUND:
+            self.loop = loop
+        elif self.loop is not loop:
+            self.loop.refuse(self)
+
+    def dismiss_sender(self, key: object) -> None:
+        """Forget a sender that waits no more."""
+        leave(self.senders, key)
+        if self.idlers:
+            self.settle()
+
+    def settle(self) -> None:
+        """If the channel is empty, wake those who wait for that."""
+        if self.idlers and (self.buffer or self.senders):
+            return
+        self.brim = self.capacity
+        while first := claim_first(self.idlers):
+            first[0].wake(None)
+
+    # Closing
+
+    def check_waiters(self) -> None:
+        """Refuse to go on where the tasks that wait could not be woken."""
+        if self.senders or self.receivers or self.idlers:
+            self.loop.check(self)
+
+    def close(self) -> None:
+        """Admit no more sends; what is in the channel can still be received."""
+        self.check_waiters()
+        self.closed = True
+        self.soft = 0
+        while first := claim_first(self.receivers):
+            waiter, last_word = first
+            waiter.wake(last_word)
+
+    def break_off(self) -> None:
+        """Close, and give up what nobody is left to receive."""
+        self.close()
+        self.broken = True
+        while first := claim_first(self.senders):
+            waiter, item = first
+            waiter.fail(self.refusal(item))
+        if self.on_undelivered is not None:
+            items = list(self.buffer)
+            self.buffer.clear()
+            self.settle()
+            self._report(items)
+        else:
+            self.settle()
+
+    def evict(self, end: End) -> None:
+        """Fail the waits made through `end`, which has closed."""
+        if not end._parked:
+            return
+        for queue in (self.senders, self.receivers, self.idlers):
+            mine = extract(queue, end)
+            while first := claim_first(mine):
+                waiter, item = first
+                waiter.fail(shut(self, item if queue is self.senders else None))
+        self.settle()
+
+    def _report(self, items: list[T]) -> None:
+        """Hand items that were accepted and will not be received to the callback."""
+        self.undelivered += len(items)
+        if self.on_undelivered is None:
+            return
+        errors: list[BaseException] = []
+        for item in items:
+            try:
+                self.on_undelivered(item)
+            except BaseException as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup(f"on_undelivered of {self} failed", errors)
+
+    def __del__(self) -> None:
+        items = list(self.buffer)
+        if not items:
+            return
+        self.buffer.clear()
+        if self.on_undelivered is not None:
+            self._report(items)
+        else:
+            warnings.warn(
+                f"{self} was forgotten with {len(items)} items in it: receive or "
+                "drain() them, or give it an on_undelivered",
+                ResourceWarning,
+                stacklevel=1,
+            )
+
+
+def shut(state: State[Any], item: Any = None) -> ChannelClosed:
+    """Make the error of using a handle that has been closed."""
+    return ChannelClosed(f"this handle of {state} is closed", item)
+
+
+class Shut(State[T]):
+    """What a closed handle has for a state: every use of it is an error."""
+
+    __slots__ = ("real",)
+
+    real: State[T]
+    """The state of the channel."""
+
+    def __init__(self, real: State[T]) -> None:
+        super().__init__(0, "block", None, real.name)
+        self.real = real
+        self.closed = True  # so that every look at it goes on to one of the below
+
+    def status(self) -> str:
+        return "handle closed"
+
+    def bind(self, loop: Loop) -> None:
+        """Do nothing: the errors below say more."""
+
+    def offer(self, item: T) -> NoReturn:
+        raise shut(self.real, item)
+
+    def take(self) -> NoReturn:
+        raise shut(self.real)
+
+    def drain(self) -> NoReturn:
+        raise shut(self.real)
