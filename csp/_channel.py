@@ -21,7 +21,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from ._errors import ChannelBroken, ChannelClosed, EndOfChannel, WouldBlock
 from ._park import current, uninterrupted
 from ._queue import End, join, leave
-from ._state import END, NOTHING, Mark, Overflow, Shut, State, shut
+from ._state import END, NOTHING, Overflow, Shut, State, shut
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -177,7 +177,7 @@ class _Sends(End, Generic[T_contra]):
             ChannelBroken: The last receiver has closed.  `item` has the item.
         """
         if not self._state.offer(item):
-            raise WouldBlock
+            raise WouldBlock(f"{self._state} is full, and nobody waits to receive")
 
     @uninterrupted
     async def send_many(self, items: Iterable[T_contra]) -> None:
@@ -284,7 +284,7 @@ class _Receives(End, Generic[T_co]):
         """
         item = self._state.take()
         if item is NOTHING:
-            raise WouldBlock
+            raise WouldBlock(f"{self._state} is empty, and nobody waits to send")
         if item is END:
             raise EndOfChannel(f"{self._state} is closed and empty")
         return item  # type: ignore[no-any-return]
@@ -300,19 +300,12 @@ class _Receives(End, Generic[T_co]):
             raise TypeError(f"limit must be a whole number of items, not {limit!r}")
         if limit < 1:
             raise ValueError(f"limit must be 1 or more, not {limit}")
-        self._state.bind(current())
-        items = [await self.receive()]
         state = self._state
-        if len(state.buffer) < state.brim:
-            for _ in range(min(limit, len(state.buffer)) - 1):
-                state.received += 1
-                items.append(state.buffer.popleft())
-        while len(items) < limit:
-            item = state.take()
-            if isinstance(item, Mark):
-                break
-            items.append(item)
-        state.loop.budget -= len(items) - 1
+        state.bind(current())
+        items = [await self.receive()]
+        if state is self._state:  # else this handle was closed after the match
+            items += state.take_many(limit - 1)
+            state.loop.budget -= len(items) - 1
         return items
 
     @uninterrupted

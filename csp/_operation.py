@@ -31,7 +31,7 @@ from collections.abc import Generator, Sequence
 from enum import Enum
 from typing import Any, Final, Generic, Literal, Never, TypeVar, overload
 
-from ._channel import Channel, Receiver, Sender, _Receives, _Sends
+from ._channel import _Receives, _Sends
 from ._park import Loop, Waiter, current, uninterrupted
 from ._queue import join, leave
 from ._state import END, NOTHING
@@ -228,8 +228,8 @@ NEVER: Final = _Never()
 @overload
 def recv(ch: None) -> Operation[Never]: ...
 @overload
-def recv(ch: Channel[T] | Receiver[T]) -> Operation[T | Literal[Closed.CLOSED]]: ...
-def recv(ch: Channel[T] | Receiver[T] | None) -> Operation[Any]:
+def recv(ch: _Receives[T]) -> Operation[T | Literal[Closed.CLOSED]]: ...
+def recv(ch: _Receives[T] | None) -> Operation[Any]:
     """Make the operation of receiving from `ch`.
 
     Its value is the item, or `CLOSED` once `ch` is closed and empty: so closing a
@@ -250,7 +250,7 @@ def recv(ch: Channel[T] | Receiver[T] | None) -> Operation[Any]:
     raise TypeError(f"recv takes a Channel, a Receiver or None, not {ch!r}")
 
 
-def send(ch: Channel[T] | Sender[T] | None, item: T) -> Operation[None]:
+def send(ch: _Sends[T] | None, item: T) -> Operation[None]:
     """Make the operation of sending `item` to `ch`.
 
     Its value is None.  If it is chosen though `ch` is closed, the select raises

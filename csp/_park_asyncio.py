@@ -8,8 +8,9 @@ Here the wait returns the item, and the cancellation is *owed*: it is delivered 
 the task next makes a waiter, or in the next turn of the loop, whichever is first, by
 ``task.cancel(); task.uncancel()``.  The request is thus made anew while the number
 of requests stays the same, and so `asyncio.timeout` and `asyncio.TaskGroup`, which
-go by that number, stay right.  If it has dropped meanwhile, then whoever asked has
-taken the request back (a timeout block has ended), and nothing is owed.
+go by that number, stay right.  Once it is back at what it was when the wait began,
+all who asked have taken their requests back (a timeout block has ended, say), and
+nothing is owed.
 
 What loses: to put the item back breaks the order and the capacity; to wake the
 receiver and let it fetch the item lets newcomers overtake, and leaves
@@ -22,15 +23,11 @@ anyio's own cancel scopes need none of this: they skip a task whose future is do
 from __future__ import annotations
 
 import asyncio
-from asyncio import (
-    AbstractEventLoop,
-    CancelledError,
-    Future,
-    Task,
-    TimerHandle,
-    current_task,
-)
+import math
+import sys
+from asyncio import AbstractEventLoop, CancelledError, Future, Task, TimerHandle
 from asyncio import _get_running_loop as running_loop
+from collections.abc import Callable
 from typing import Any
 
 from anyio.abc import TaskGroup
@@ -45,20 +42,29 @@ except ImportError:  # then there is no trio
         name = None
 
 
+running_task: Callable[[AbstractEventLoop], Task[Any] | None] = asyncio.current_task
+if sys.version_info < (3, 12):  # the same, without a system call
+    running_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
+
+
 class AsyncioWaiter(Waiter):
     """A waiter that sleeps on a future of its own."""
 
-    __slots__ = ("alarms", "future")
+    __slots__ = ("alarms", "future", "requests")
 
     loop: AsyncioLoop
+    requests: int  # to cancel the task, made before it came here
 
     def __init__(self, loop: AsyncioLoop) -> None:
         self.loop = loop
         self.op = self.alarms = None
         self.future: Future[Any] = Future(loop=loop.loop)
         loop.budget = BUDGET
+        task = running_task(loop.loop)
+        assert task is not None
+        self.requests = task.cancelling()
         if loop.debts:
-            loop.deliver(current_task())
+            loop.deliver(task)
 
     alarms: list[TimerHandle] | None
 
@@ -106,7 +112,7 @@ class AsyncioWaiter(Waiter):
         if isinstance(error, GeneratorExit):  # the task is no more
             raise error
         if isinstance(error, CancelledError):
-            self.loop.owe(error)
+            self.loop.owe(error, self.requests)
         return self.future.result()
 
 
@@ -120,8 +126,8 @@ class AsyncioLoop(Loop):
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__()
         self.loop = loop
-        # The cancellations owed: the number of requests then, and the message.
-        self.debts: dict[Task[Any], tuple[int, tuple[Any, ...]]] = {}
+        # The cancellations owed: the number of requests before, and the message.
+        self.debts: dict[Task[Any], tuple[float, tuple[Any, ...]]] = {}
 
     def starter(self, tasks: TaskGroup) -> Starter:
         return lambda coro, name: tasks.create_task(coro, name=name).cancel
@@ -133,19 +139,17 @@ class AsyncioLoop(Loop):
         await asyncio.sleep(0)
         self.budget = BUDGET
 
-    def owe(self, error: CancelledError) -> None:
-        """Keep a cancellation of the running task for later."""
-        task = current_task()
+    def owe(self, error: CancelledError, requests: int) -> None:
+        """Keep for later a cancellation that struck the running task."""
+        task = running_task(self.loop)
         assert task is not None
-        self.debts[task] = task.cancelling(), error.args
+        self.debts[task] = requests, error.args
         self.loop.call_soon(self.deliver, task)
 
-    def deliver(self, task: Task[Any] | None) -> None:
+    def deliver(self, task: Task[Any]) -> None:
         """Cancel `task` again, if that is owed."""
-        if task is None or (debt := self.debts.pop(task, None)) is None:
-            return
-        requests, message = debt
-        if not task.done() and task.cancelling() >= requests:
+        requests, message = self.debts.pop(task, (math.inf, ()))
+        if not task.done() and task.cancelling() > requests:
             task.cancel(*message)
             task.uncancel()
 

@@ -129,7 +129,7 @@ def select_nowait(
             if value is not NOT_READY:
                 name = which if which < len(ops) else [*named_ops][which - len(ops)]
                 return _new_tuple(Selected, (name, value))
-    raise WouldBlock
+    raise WouldBlock("none of the operations can happen now")
 
 
 # All orders of up to four things: to draw one then takes a single random number.

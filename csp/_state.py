@@ -235,6 +235,17 @@ class State(Generic[T]):
             self.settle()
         return item
 
+    def take_many(self, limit: int) -> list[T]:
+        """Take out the next items that there are, `limit` at the most."""
+        items: list[T] = []
+        if len(self.buffer) < self.brim:  # so nobody waits to be told of a receive
+            count = min(limit, len(self.buffer) - 1)
+            items += [self.buffer.popleft() for _ in range(count)]
+            self.received += len(items)
+        while len(items) < limit and not isinstance(item := self.take(), Mark):
+            items.append(item)
+        return items
+
     def _accept(self) -> T | Literal[Mark.NOTHING]:
         """Let the first waiting sender's send succeed; returns its item."""
         senders = self.senders

@@ -223,6 +223,22 @@ async def test_items_forgotten_with_their_channel_are_a_warning() -> None:
     assert told == [1, 2]
 
 
+async def test_what_was_matched_is_received_though_the_handle_closes() -> None:
+    """By every verb that receives, the batch too."""
+    ch: Channel[int] = Channel(2)
+    with ch.receiver():
+        for verb in ("receive", "receive_many", "__anext__"):
+            rx = ch.receiver()
+            async with Group() as g:
+                waiting = g.go(getattr(rx, verb), *([5] if "many" in verb else []))
+                await anyio.wait_all_tasks_blocked()
+                ch.send_nowait(1)
+                ch.send_nowait(2)
+                rx.close()
+            assert await waiting in (1, [1])
+            assert ch.drain() == [2]
+
+
 @pytest.mark.parametrize("limit", [0, -1, True, 1.0, None])
 async def test_receive_many_takes_a_positive_count(limit: Any) -> None:
     """And leaves the channel as it is if it gets something else."""
