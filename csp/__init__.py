@@ -15,25 +15,26 @@ csp.run(main)
 #   _park       how a task sleeps and is woken; _park_asyncio, _park_trio
 #   _queue      the waiters at one side of a channel
 #   _state      what a channel is
-#   _channel    Channel, Sender, Receiver: the views of it
+#   _ends       what can be done at either end
+#   _handles    Sender, Receiver
+#   _channel    Channel
 #   _operation  the protocol of select; recv, send
 #   _select     select, select_nowait
 #   _timer      after, at, ticker
-#   _group      Group, go, Handle, done
+#   _tasks      Handle, done
+#   _group      Group, go
 #   _run        run
 
 from ._channel import Channel as Channel
-from ._channel import ChannelStatistics as ChannelStatistics
-from ._channel import Receiver as Receiver
-from ._channel import Sender as Sender
+from ._ends import ChannelStatistics as ChannelStatistics
 from ._errors import ChannelBroken as ChannelBroken
 from ._errors import ChannelClosed as ChannelClosed
 from ._errors import EndOfChannel as EndOfChannel
 from ._errors import WouldBlock as WouldBlock
 from ._group import Group as Group
-from ._group import Handle as Handle
-from ._group import done as done
 from ._group import go as go
+from ._handles import Receiver as Receiver
+from ._handles import Sender as Sender
 from ._operation import CLOSED as CLOSED
 from ._operation import NOT_READY as NOT_READY
 from ._operation import Closed as Closed
@@ -46,6 +47,8 @@ from ._run import run as run
 from ._select import Selected as Selected
 from ._select import select as select
 from ._select import select_nowait as select_nowait
+from ._tasks import Handle as Handle
+from ._tasks import done as done
 from ._timer import after as after
 from ._timer import at as at
 from ._timer import ticker as ticker

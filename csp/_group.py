@@ -1,7 +1,7 @@
-"""Tasks in groups: `go`, and handles to what it started.
+"""Tasks in groups: blocks that wait for what was started in them.
 
-A `Group` is anyio's task group, plus what Go and anyio have not: a handle with the
-result that a select can wait for, and `csp.go`, which finds its group by itself.
+A `Group` is anyio's task group, plus what Go and anyio have not: handles that a
+select can wait for, and `csp.go`, which finds its group by itself.
 
 Which group is that?  The one of the block that the calling task runs in: inside the
 body of an ``async with Group()`` that group; elsewhere, the group the task was
@@ -11,143 +11,19 @@ since the task that starts it may be inside another group by then.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from inspect import iscoroutine
 from types import TracebackType
-from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._operation import NOT_READY, NotReady, Operation
-from ._park import Loop, Starter, Waiter, current, uninterrupted
+from ._park import Loop, Starter, current
+from ._tasks import Handle, current_group
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 Ts = TypeVarTuple("Ts")
-
-_current: ContextVar[Group | None] = ContextVar("csp_group", default=None)
-
-
-class Handle(Generic[T_co]):
-    """A task that was started with `go`.
-
-    Await it for the task's result: returns what its function returned, raises what
-    it raised, or `anyio.TaskCancelled` if it was cancelled.  ``done(handle)`` is the
-    operation of waiting for its end, for a select.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_cancel",
-        "_error",
-        "_finished",
-        "_loop",
-        "_value",
-        "_waiters",
-        "name",
-    )
-
-    name: str
-    """The task's name, as debuggers show it."""
-
-    _value: T_co
-    _cancel: Callable[[], None]
-
-    def __init__(self, name: str, loop: Loop) -> None:
-        self.name = name
-        self._loop = loop
-        self._error: BaseException | None = None
-        self._finished = False
-        # Whom to wake at the end, and on behalf of which operation.
-        self._waiters: dict[tuple[Waiter, object], None] | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether the task has ended, in whatever way."""
-        return self._finished
-
-    def cancel(self) -> None:
-        """Cancel the task, and only it.  Once it has ended this does nothing."""
-        if not self._finished:
-            self._cancel()
-
-    def __await__(self) -> Generator[Any, Any, T_co]:
-        if not self._finished:
-            yield from done(self).__await__()
-        if self._error is None:
-            return self._value
-        if isinstance(self._error, anyio.get_cancelled_exc_class()):
-            raise anyio.TaskCancelled(f"{self!r} was cancelled") from self._error
-        raise self._error
-
-    async def _run(self, group: Group, coro: Awaitable[T_co]) -> None:
-        if _current.get() is not group:
-            _current.set(group)
-        try:
-            self._value = await coro
-        except BaseException as error:
-            self._error = error
-            raise
-        finally:
-            self._finish()
-
-    @uninterrupted
-    def _finish(self) -> None:
-        self._finished = True
-        for waiter, op in self._waiters or ():
-            if waiter.claim(op):
-                waiter.wake(self)
-        self._waiters = None
-
-    def __repr__(self) -> str:
-        status = "finished" if self._finished else "running"
-        return f"<Handle {self.name!r} {status}>"
-
-
-class _Done(Operation[Handle[T]]):
-    """The end of a task."""
-
-    __slots__ = ("_handle",)
-
-    def __init__(self, handle: Handle[T]) -> None:
-        self._handle = handle
-
-    @uninterrupted
-    def poll(self) -> Handle[T] | Literal[NotReady.NOT_READY]:
-        return self._handle if self._handle._finished else NOT_READY
-
-    @uninterrupted
-    def enroll(self, waiter: Waiter) -> None:
-        handle = self._handle
-        if waiter.loop is not handle._loop:
-            handle._loop.refuse(self, f"anyio.from_thread.run(csp.select, {self!r})")
-        if handle._waiters is None:
-            handle._waiters = {}
-        handle._waiters[waiter, self] = None
-
-    @uninterrupted
-    def withdraw(self, waiter: Waiter) -> None:
-        if self._handle._waiters is not None:
-            self._handle._waiters.pop((waiter, self), None)
-
-    def __repr__(self) -> str:
-        return f"done({self._handle!r})"
-
-
-def done(handle: Handle[T]) -> Operation[Handle[T]]:
-    """Make the operation of waiting for a task to end, however it does.
-
-    Its value is the handle, and it never raises: ``await handle`` gives the result.
-
-        match await select(end=done(worker), late=after(5.0)):
-            case "end", worker:
-                print(await worker)
-    """
-    if not isinstance(handle, Handle):
-        raise TypeError(f"done takes a Handle, as g.go(...) returns, not {handle!r}")
-    return _Done(handle)
 
 
 class Group:
@@ -187,8 +63,8 @@ class Group:
         await self._tasks.__aenter__()
         self._start = self._loop.starter(self._tasks)
         self._open = True
-        self._outer = _current.get()
-        _current.set(self)
+        self._outer = current_group.get()
+        current_group.set(self)
         return self
 
     async def __aexit__(
@@ -197,7 +73,7 @@ class Group:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        _current.set(self._outer)
+        current_group.set(self._outer)
         try:
             return await self._tasks.__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
@@ -255,7 +131,7 @@ class Group:
         self._check()
 
         async def run(*, task_status: TaskStatus[Any]) -> None:
-            _current.set(self)
+            current_group.set(self)
             await call(fn, args, "start", task_status=task_status)
 
         return await self._tasks.start(run, name=name or _name_of(fn))
@@ -293,7 +169,7 @@ def go(
             another thread or event loop.
         TypeError: `fn` is not an async function.
     """
-    group = _current.get()
+    group: Group | None = current_group.get()
     if group is None:
         raise RuntimeError(
             "go needs a group to start the task in. Write: async with csp.Group() as "

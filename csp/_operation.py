@@ -31,7 +31,7 @@ from collections.abc import Generator, Sequence
 from enum import Enum
 from typing import Any, Final, Generic, Literal, Never, TypeVar, overload
 
-from ._channel import _Receives, _Sends
+from ._ends import Receives, Sends
 from ._park import Loop, Waiter, current, uninterrupted
 from ._queue import join, leave
 from ._state import END, NOTHING
@@ -146,7 +146,7 @@ class _Recv(ChannelOperation):
 
     __slots__ = ()
 
-    end: _Receives[Any]
+    end: Receives[Any]
 
     @uninterrupted
     def poll(self) -> Any:
@@ -181,7 +181,7 @@ class _Send(ChannelOperation):
 
     __slots__ = ("_item",)
 
-    def __init__(self, end: _Sends[Any], item: Any) -> None:
+    def __init__(self, end: Sends[Any], item: Any) -> None:
         self.end = end
         self._item = item
 
@@ -228,8 +228,8 @@ NEVER: Final = _Never()
 @overload
 def recv(ch: None) -> Operation[Never]: ...
 @overload
-def recv(ch: _Receives[T]) -> Operation[T | Literal[Closed.CLOSED]]: ...
-def recv(ch: _Receives[T] | None) -> Operation[Any]:
+def recv(ch: Receives[T]) -> Operation[T | Literal[Closed.CLOSED]]: ...
+def recv(ch: Receives[T] | None) -> Operation[Any]:
     """Make the operation of receiving from `ch`.
 
     Its value is the item, or `CLOSED` once `ch` is closed and empty: so closing a
@@ -241,7 +241,7 @@ def recv(ch: _Receives[T] | None) -> Operation[Any]:
             case "job", job:
                 ...
     """
-    if isinstance(ch, _Receives):
+    if isinstance(ch, Receives):
         op = _new(_Recv)
         op.end = ch
         return op
@@ -250,13 +250,13 @@ def recv(ch: _Receives[T] | None) -> Operation[Any]:
     raise TypeError(f"recv takes a Channel, a Receiver or None, not {ch!r}")
 
 
-def send(ch: _Sends[T] | None, item: T) -> Operation[None]:
+def send(ch: Sends[T] | None, item: T) -> Operation[None]:
     """Make the operation of sending `item` to `ch`.
 
     Its value is None.  If it is chosen though `ch` is closed, the select raises
     `ChannelClosed`.  To None nothing can ever be sent, as in Go.
     """
-    if isinstance(ch, _Sends):
+    if isinstance(ch, Sends):
         return _Send(ch, item)
     if ch is None:
         return NEVER

@@ -24,7 +24,7 @@ from itertools import permutations
 from random import Random
 from typing import Any, NamedTuple, NoReturn
 
-from ._channel import Channel, Receiver, Sender
+from ._ends import Receives, Sends
 from ._errors import WouldBlock
 from ._operation import NOT_READY, ChannelOperation, Operation, wait_for_any
 from ._park import Loop, current, uninterrupted
@@ -168,10 +168,10 @@ def _refuse(wrong: object, cases: Sequence[object], named: dict[str, Any]) -> No
     i = next(i for i, case in enumerate(cases) if case is wrong)
     places = [*range(len(cases) - len(named)), *named]
     hint = ""
-    if isinstance(wrong, (Channel, Receiver)):
+    if isinstance(wrong, Receives):
         hint = ": write recv(ch)"
-    elif isinstance(wrong, Sender):
-        hint = ": write send(tx, item)"
+    elif isinstance(wrong, Sends):
+        hint = ": write send(ch, item)"
     raise TypeError(
         f"select takes operations such as recv(ch) and send(ch, item), not {wrong!r} "
         f"(argument {places[i]!r}){hint}"

@@ -38,7 +38,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from ._errors import ChannelBroken, ChannelClosed
 from ._park import Loop, current
@@ -142,6 +142,11 @@ class State(Generic[T]):
 
     def __str__(self) -> str:
         return f"channel {self.name!r}" if self.name else f"channel at {id(self):#x}"
+
+    @property
+    def real(self) -> State[T]:
+        """This, or the channel's state behind the one of a closed handle."""
+        return self
 
     @property
     def sent(self) -> int:
@@ -376,32 +381,3 @@ class State(Generic[T]):
 def shut(state: State[Any], item: Any = None) -> ChannelClosed:
     """Make the error of using a handle that has been closed."""
     return ChannelClosed(f"this handle of {state} is closed", item)
-
-
-class Shut(State[T]):
-    """What a closed handle has for a state: every use of it is an error."""
-
-    __slots__ = ("real",)
-
-    real: State[T]
-    """The state of the channel."""
-
-    def __init__(self, real: State[T]) -> None:
-        super().__init__(0, "block", None, real.name)
-        self.real = real
-        self.closed = True  # so that every look at it goes on to one of the below
-
-    def status(self) -> str:
-        return "handle closed"
-
-    def bind(self, loop: Loop) -> None:
-        """Do nothing: the errors below say more."""
-
-    def offer(self, item: T) -> NoReturn:
-        raise shut(self.real, item)
-
-    def take(self) -> NoReturn:
-        raise shut(self.real)
-
-    def drain(self) -> NoReturn:
-        raise shut(self.real)
