@@ -7,8 +7,6 @@ a channel works.
 
 from __future__ import annotations
 
-import math
-import sys
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
@@ -69,8 +67,7 @@ class View(End):
     @property
     def capacity(self) -> int | float:
         """How many items the buffer has room for; `math.inf` for no limit."""
-        capacity = self._state.real.capacity
-        return math.inf if capacity == sys.maxsize else capacity
+        return self._state.real.capacity
 
     def __len__(self) -> int:
         """Return how many items are in the buffer."""

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from ._park import Loop, Starter, current
+from ._park import Loop, Starter, current, uninterrupted
 from ._tasks import Handle, current_group
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class Group:
         self.name = name
         self._open = False
 
+    @uninterrupted
     async def __aenter__(self) -> Self:
         self._loop = current()
         self._tasks = anyio.create_task_group()
@@ -67,6 +68,7 @@ class Group:
         current_group.set(self)
         return self
 
+    @uninterrupted
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

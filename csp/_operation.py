@@ -114,11 +114,13 @@ async def begin() -> Loop:
 async def wait_for_any(ops: Sequence[Operation[Any]], loop: Loop) -> tuple[object, Any]:
     """Wait until one of `ops`, none of them ready, happens; return it and its value."""
     loop.check(ops[0] if ops else "this select")
+    budget = loop.budget
     waiter = loop.waiter_class(loop)
     try:
         for op in ops:
             op.enroll(waiter)
-            if waiter.op is not None:
+            if waiter.op is not None:  # at once: there will be no sleep
+                loop.budget = budget
                 break
         value = await waiter.sleep()
     except BaseException as error:
@@ -153,13 +155,18 @@ class _Recv(ChannelOperation):
         state = self.end._state
         if 1 < len(state.buffer) < state.brim:  # as in receive
             state.received += 1
-            return state.buffer.popleft()
-        if not (state.buffer or state.senders or state.closed):
+            item = state.buffer.popleft()
+        elif not (state.buffer or state.senders or state.closed):
             return NOT_READY
-        item = state.take()
-        if item is NOTHING:
-            return NOT_READY
-        return CLOSED if item is END else item
+        else:
+            item = state.take()
+            if item is NOTHING:
+                return NOT_READY
+            if item is END:
+                return CLOSED
+        if item is NOT_READY:
+            raise TypeError(f"csp.NOT_READY came out of {state}: send something else")
+        return item
 
     @uninterrupted
     def enroll(self, waiter: Waiter) -> None:

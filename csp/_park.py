@@ -125,20 +125,17 @@ class Loop:
     def check(self, what: object, remedy: str = SEND) -> None:
         """Refuse the use of `what` in another thread, or after this loop has ended.
 
-        Called where a task goes to sleep or is woken.  The backends make it exact:
-        a new loop in the same thread is another matter.
+        Called where a task goes to sleep or is woken.
         """
         if get_ident() != self.thread:
             self.refuse(what, remedy)
 
-    def refuse(
-        self, what: object, remedy: str = SEND, cause: BaseException | None = None
-    ) -> NoReturn:
+    def refuse(self, what: object, remedy: str = SEND) -> NoReturn:
         """Raise the RuntimeError for the use of `what` where it does not belong."""
         raise RuntimeError(
             f"{what} belongs to another event loop or thread. From a worker thread, "
             f"write: {remedy}"
-        ) from cause
+        )
 
     def starter(self, tasks: TaskGroup) -> Starter:
         """Return how to start tasks in a group that the running task just entered."""
@@ -187,10 +184,11 @@ def current() -> Loop:
 
 def _import_next() -> bool:
     """Import the backend of a library that the program uses, if there is a new one."""
-    for library, name in _not_imported.items():
+    for library, name in [*_not_imported.items()]:
         if library in sys.modules:
-            del _not_imported[library]
             find = import_module(name, __package__).find
-            _finders.append(find)
+            if find not in _finders:  # two threads may come here at once
+                _finders.append(find)
+            _not_imported.pop(library, None)
             return True
     return False

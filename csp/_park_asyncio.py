@@ -5,7 +5,7 @@ has not run yet: the future it slept on holds an item, and CancelledError is rai
 in the item's place.  anyio's memory streams lose the item then.
 
 Here the wait returns the item, and the cancellation is *owed*: it is delivered when
-the task next makes a waiter, or in the next turn of the loop, whichever is first, by
+the task next goes to sleep, or in the next turn of the loop, whichever is first, by
 ``task.cancel(); task.uncancel()``.  The request is thus made anew while the number
 of requests stays the same, and so `asyncio.timeout` and `asyncio.TaskGroup`, which
 go by that number, stay right.  Once it is back at what it was when the wait began,
@@ -23,16 +23,23 @@ anyio's own cancel scopes need none of this: they skip a task whose future is do
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
-from asyncio import AbstractEventLoop, CancelledError, Future, Task, TimerHandle
+from asyncio import (
+    AbstractEventLoop,
+    CancelledError,
+    Future,
+    InvalidStateError,
+    Task,
+    TimerHandle,
+)
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from anyio.abc import TaskGroup
 
-from ._park import BUDGET, Loop, Ring, Starter, Waiter
+from ._park import BUDGET, SEND, Loop, Ring, Starter, Waiter
 
 try:
     from sniffio import thread_local  # how trio says that it runs, as a guest too
@@ -61,10 +68,9 @@ class AsyncioWaiter(Waiter):
         self.future: Future[Any] = Future(loop=loop.loop)
         loop.budget = BUDGET
         task = running_task(loop.loop)
-        assert task is not None
+        if task is None:  # another loop is running
+            loop.refuse("this channel")
         self.requests = task.cancelling()
-        if loop.debts:
-            loop.deliver(task)
 
     alarms: list[TimerHandle] | None
 
@@ -76,17 +82,32 @@ class AsyncioWaiter(Waiter):
         return True
 
     def wake(self, value: object) -> None:
+        if self.future.done():
+            self._replace_future()
         self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
+        if self.future.done():
+            self._replace_future()
         self.future.set_exception(error)
 
     def match(self, op: object, value: object) -> bool:
         if self.op is not None or self.future.done():
             return False
         self.op = op
-        self.future.set_result(value)
+        try:
+            self.future.set_result(value)
+        except InvalidStateError:
+            self.wake(value)
         return True
+
+    def _replace_future(self) -> None:
+        """Make room for what comes too late for the sleep, but not for `rescue`.
+
+        A signal's handler, such as Ctrl-C's, can cancel the task between a claim and
+        the wake-up.
+        """
+        self.future = Future(loop=self.loop.loop)
 
     def alarm(self, when: float, ring: Ring) -> None:
         if self.alarms is None:
@@ -99,20 +120,15 @@ class AsyncioWaiter(Waiter):
         self.alarms = None
 
     def sleep(self) -> Future[Any]:
+        loop = self.loop
+        if loop.debts and not self.future.done():
+            loop.deliver(running_task(loop.loop))
         return self.future
 
     def rescue(self, error: BaseException) -> Any:
-        if self.op is None:
-            # Loops refuse each other's futures.  To ask beforehand which loop runs
-            # takes a system call on Python 3.11: a tenth of a rendezvous.
-            foreign = isinstance(error, (RuntimeError, TypeError))
-            if foreign and running_loop() is not self.loop.loop:
-                self.loop.refuse("this channel", cause=error)
+        if self.op is None or not isinstance(error, CancelledError):
             raise error
-        if isinstance(error, GeneratorExit):  # the task is no more
-            raise error
-        if isinstance(error, CancelledError):
-            self.loop.owe(error, self.requests)
+        self.loop.owe(error, self.requests)
         return self.future.result()
 
 
@@ -127,10 +143,14 @@ class AsyncioLoop(Loop):
         super().__init__()
         self.loop = loop
         # The cancellations owed: the number of requests before, and the message.
-        self.debts: dict[Task[Any], tuple[float, tuple[Any, ...]]] = {}
+        self.debts: dict[Task[Any], tuple[int, tuple[Any, ...]]] = {}
 
     def starter(self, tasks: TaskGroup) -> Starter:
         return lambda coro, name: tasks.create_task(coro, name=name).cancel
+
+    def check(self, what: object, remedy: str = SEND) -> None:
+        if get_ident() != self.thread or self.loop.is_closed():
+            self.refuse(what, remedy)
 
     def time(self) -> float:
         return self.loop.time()
@@ -146,9 +166,11 @@ class AsyncioLoop(Loop):
         self.debts[task] = requests, error.args
         self.loop.call_soon(self.deliver, task)
 
-    def deliver(self, task: Task[Any]) -> None:
+    def deliver(self, task: Task[Any] | None) -> None:
         """Cancel `task` again, if that is owed."""
-        requests, message = self.debts.pop(task, (math.inf, ()))
+        if task is None or (debt := self.debts.pop(task, None)) is None:
+            return
+        requests, message = debt
         if not task.done() and task.cancelling() > requests:
             task.cancel(*message)
             task.uncancel()
@@ -167,5 +189,5 @@ def find() -> AsyncioLoop | None:
 
 def _enter(running: AbstractEventLoop) -> AsyncioLoop:
     for closed in [loop for loop in _loops if loop.is_closed()]:
-        _loops.pop(closed).thread = 0
+        del _loops[closed]
     return _loops.setdefault(running, AsyncioLoop(running))

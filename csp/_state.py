@@ -86,6 +86,7 @@ class State(Generic[T]):
         "buffer",
         "capacity",
         "closed",
+        "full",
         "high_water",
         "idlers",
         "loop",
@@ -101,7 +102,7 @@ class State(Generic[T]):
         "undelivered",
     )
 
-    capacity: int  # sys.maxsize for no limit
+    capacity: int | float
     overflow: Overflow
     on_undelivered: Callable[[T], None] | None
     name: str | None
@@ -112,6 +113,7 @@ class State(Generic[T]):
     idlers: Queue  # those in wait_empty
     soft: int  # below this, a send may just append
     brim: int  # below this, a receive may just pop
+    full: int  # the capacity, as brim has it
     high_water: int
     closed: bool  # no more sends
     broken: bool  # closed, and nobody is left to receive
@@ -127,7 +129,7 @@ class State(Generic[T]):
         on_undelivered: Callable[[T], None] | None,
         name: str | None,
     ) -> None:
-        self.capacity = sys.maxsize if capacity == math.inf else int(capacity)
+        self.capacity = capacity
         self.overflow = overflow
         self.on_undelivered = on_undelivered
         self.name = name
@@ -135,7 +137,7 @@ class State(Generic[T]):
         self.buffer = _NO_ITEMS
         self.senders = self.receivers = self.idlers = NOBODY
         self.soft = self.high_water = 0
-        self.brim = self.capacity
+        self.brim = self.full = sys.maxsize if capacity == math.inf else int(capacity)
         self.closed = self.broken = False
         self.open_senders = self.open_receivers = 0
         self.received = self.undelivered = 0
@@ -225,7 +227,7 @@ class State(Generic[T]):
 
     def take(self) -> T | Mark:
         """Take the next item out, if there is one."""
-        if self.senders:
+        if self.senders or self.idlers:
             self.loop.check(self)
         if self.buffer:
             item: T | Mark = self.buffer.popleft()
@@ -247,7 +249,10 @@ class State(Generic[T]):
             count = min(limit, len(self.buffer) - 1)
             items += [self.buffer.popleft() for _ in range(count)]
             self.received += len(items)
-        while len(items) < limit and not isinstance(item := self.take(), Mark):
+        while len(items) < limit:
+            item = self.take()
+            if item is NOTHING or item is END:
+                break
             items.append(item)
         return items
 
@@ -263,7 +268,7 @@ class State(Generic[T]):
 
     def drain(self) -> list[T]:
         """Take out at once all that is buffered or held by waiting senders."""
-        if self.senders:
+        if self.senders or self.idlers:
             self.loop.check(self)
         items = list(self.buffer)
         self.buffer.clear()
@@ -300,7 +305,7 @@ class State(Generic[T]):
         """If the channel is empty, wake those who wait for that."""
         if self.idlers and (self.buffer or self.senders):
             return
-        self.brim = self.capacity
+        self.brim = self.full
         while first := claim_first(self.idlers):
             first[0].wake(None)
 
