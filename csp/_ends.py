@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from ._errors import EndOfChannel, WouldBlock
-from ._park import current, uninterrupted
+from ._park import BUDGET, current, uninterrupted
 from ._queue import End, join, leave
 from ._state import END, NOTHING, State, shut
 
@@ -287,6 +287,8 @@ class Receives(End, Generic[T_co]):
             raise ValueError(f"limit must be 1 or more, not {limit}")
         state = self._state
         state.bind(current())
+        if state.loop.budget < min(limit, len(state.buffer), BUDGET):
+            state.loop.budget = 0  # so that it yields before it takes so many
         items = [await self.receive()]
         if state is self._state:  # else this handle was closed after the match
             items += state.take_many(limit - 1)

@@ -96,6 +96,7 @@ class Group:
         """Cancel the block and all its tasks."""
         self._tasks.cancel_scope.cancel()
 
+    @uninterrupted
     def go(
         self,
         fn: Callable[[*Ts], Awaitable[T]],

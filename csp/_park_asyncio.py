@@ -34,12 +34,11 @@ from asyncio import (
 )
 from asyncio import _get_running_loop as running_loop
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any
 
 from anyio.abc import TaskGroup
 
-from ._park import BUDGET, SEND, Loop, Ring, Starter, Waiter
+from ._park import BUDGET, Loop, Ring, Starter, Waiter
 
 try:
     from sniffio import thread_local  # how trio says that it runs, as a guest too
@@ -75,8 +74,9 @@ class AsyncioWaiter(Waiter):
     alarms: list[TimerHandle] | None
 
     def claim(self, op: object) -> bool:
-        # A cancelled future is done even before its task has run.
-        if self.op is not None or self.future.done():
+        # A cancelled future is done even before its task has run.  And a loop can be
+        # closed with tasks in it, which will never run.
+        if self.op is not None or self.future.done() or self.loop.loop.is_closed():
             return False
         self.op = op
         return True
@@ -99,6 +99,8 @@ class AsyncioWaiter(Waiter):
             self.future.set_result(value)
         except InvalidStateError:
             self.wake(value)
+        except RuntimeError:  # the loop is closed: see claim
+            return False
         return True
 
     def _replace_future(self) -> None:
@@ -147,10 +149,6 @@ class AsyncioLoop(Loop):
 
     def starter(self, tasks: TaskGroup) -> Starter:
         return lambda coro, name: tasks.create_task(coro, name=name).cancel
-
-    def check(self, what: object, remedy: str = SEND) -> None:
-        if get_ident() != self.thread or self.loop.is_closed():
-            self.refuse(what, remedy)
 
     def time(self) -> float:
         return self.loop.time()
