@@ -201,7 +201,7 @@ class Sends(End, Generic[T_contra]):
         state = self._state
         if state.real is not state:
             raise shut(state.real)
-        if not state.buffer and not state.senders:
+        if not state.buffer and not state.sender_waits():
             return
         waiter = loop.waiter_class(loop)
         state.idlers = join(state.idlers, waiter, (waiter, self, self, None))

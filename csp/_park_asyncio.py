@@ -82,14 +82,16 @@ class AsyncioWaiter(Waiter):
         return True
 
     def wake(self, value: object) -> None:
-        if self.future.done():
-            self._replace_future()
-        self.future.set_result(value)
+        try:
+            self.future.set_result(value)
+        except InvalidStateError:
+            self._too_late().set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        if self.future.done():
-            self._replace_future()
-        self.future.set_exception(error)
+        try:
+            self.future.set_exception(error)
+        except InvalidStateError:
+            self._too_late().set_exception(error)
 
     def match(self, op: object, value: object) -> bool:
         if self.op is not None or self.future.done():
@@ -98,18 +100,18 @@ class AsyncioWaiter(Waiter):
         try:
             self.future.set_result(value)
         except InvalidStateError:
-            self.wake(value)
+            self._too_late().set_result(value)
         except RuntimeError:  # the loop is closed: see claim
             return False
         return True
 
-    def _replace_future(self) -> None:
-        """Make room for what comes too late for the sleep, but not for `rescue`.
+    def _too_late(self) -> Future[Any]:
+        """Return a new future for `rescue`: the one slept on has been cancelled.
 
-        A signal's handler, such as Ctrl-C's, can cancel the task between a claim and
-        the wake-up.
+        The handler of a signal, such as Ctrl-C's, may do so between any two steps.
         """
         self.future = Future(loop=self.loop.loop)
+        return self.future
 
     def alarm(self, when: float, ring: Ring) -> None:
         if self.alarms is None:
@@ -186,6 +188,7 @@ def find() -> AsyncioLoop | None:
 
 
 def _enter(running: AbstractEventLoop) -> AsyncioLoop:
-    for closed in [loop for loop in _loops if loop.is_closed()]:
-        del _loops[closed]
+    for loop in [*_loops]:  # a copy: another thread may be here
+        if loop.is_closed():
+            _loops.pop(loop, None)
     return _loops.setdefault(running, AsyncioLoop(running))

@@ -15,6 +15,7 @@ cancellation from further out is repeated by trio at the task's next checkpoint.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -108,8 +109,8 @@ class TrioWaiter(Waiter):
     async def _sleep_with_alarms(self) -> Any:
         try:
             while self.op is None:
-                alarms = self.alarms or ()
-                with trio.CancelScope(deadline=min(when for when, _ in alarms)):
+                alarms = [when for when, _ in self.alarms or ()]
+                with trio.CancelScope(deadline=min(alarms, default=math.inf)):
                     self.task = current_task()
                     await wait_task_rescheduled(self._abort_with_alarms)
                 self._ring()

@@ -21,10 +21,11 @@ into it at once.
 
 `soft` and `brim` make the common case one comparison.  While 0 < len(buffer) < soft,
 a send may append and look at nothing else: by rule 1 no receiver waits.  While
-0 < len(buffer) < brim, a receive may pop: by rule 2 no sender waits.  `soft` is the
-high-water mark, raised in `_append`, so it costs the fast path nothing; closing sets
-it to 0.  `brim` is the capacity; `wait_empty` sets it to 0 while somebody is in it.
-Either way everything then takes the slow path, which looks at it all.
+1 < len(buffer) < brim, a receive may pop: by rule 2 no sender waits; and the last item
+goes the slow way, which gives up the buffer's memory.  `soft` is the high-water mark,
+raised in `_append`, so it costs the fast path nothing; closing sets it to 0.  `brim`
+is the capacity; while somebody is in `wait_empty` it is 0.  Either way everything then
+takes the slow path, which looks at it all.
 
 The ledger: sent == received + undelivered + len(buffer), always, since `sent` is
 defined so.  What a waiting sender holds has not been sent.
@@ -172,6 +173,8 @@ class State(Generic[T]):
                 end._parked -= 1
                 if waiter.match(op, item):
                     self.received += 1
+                    if self.idlers:  # its select may have been waiting to send, too
+                        self.settle()
                     return True
         if len(self.buffer) < self.capacity:
             self._append(item)
@@ -271,7 +274,7 @@ class State(Generic[T]):
         if self.senders or self.idlers:
             self.loop.check(self)
         items = list(self.buffer)
-        self.buffer.clear()
+        self.buffer = _NO_ITEMS
         while (item := self._accept()) is not NOTHING:
             items.append(item)
         self.received += len(items)
@@ -303,11 +306,15 @@ class State(Generic[T]):
 
     def settle(self) -> None:
         """If the channel is empty, wake those who wait for that."""
-        if self.idlers and (self.buffer or self.senders):
+        if self.idlers and (self.buffer or self.sender_waits()):
             return
         self.brim = self.full
         while first := claim_first(self.idlers):
             first[0].wake(None)
+
+    def sender_waits(self) -> bool:
+        """Tell whether there is a sender whose select has not chosen otherwise."""
+        return any(waiter.op is None for waiter, *_ in self.senders.values())
 
     # Closing
 
@@ -324,6 +331,7 @@ class State(Generic[T]):
         while first := claim_first(self.receivers):
             waiter, last_word = first
             waiter.wake(last_word)
+        self.settle()
 
     def break_off(self) -> None:
         """Close, and give up what nobody is left to receive."""
@@ -334,7 +342,7 @@ class State(Generic[T]):
             waiter.fail(self.refusal(item))
         if self.on_undelivered is not None:
             items = list(self.buffer)
-            self.buffer.clear()
+            self.buffer = _NO_ITEMS
             self.settle()
             self._report(items)
         else:
@@ -371,7 +379,7 @@ class State(Generic[T]):
         items = list(self.buffer)
         if not items:
             return
-        self.buffer.clear()
+        self.buffer = _NO_ITEMS
         if self.on_undelivered is not None:
             self._report(items)
         else:

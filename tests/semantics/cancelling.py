@@ -13,6 +13,9 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeAlias
 
 import anyio
+from anyio.lowlevel import checkpoint
+
+from csp import Channel, recv, select, send
 
 Move: TypeAlias = Callable[[], Awaitable[Any]]
 Cancel: TypeAlias = Callable[[], Any]
@@ -134,3 +137,58 @@ ON_ASYNCIO: list[Way] = [
 def ways_on(backend: str) -> list[Way]:
     """Return the ways that there are on the loop of that name."""
     return ON_TRIO if backend == "trio" else ON_ASYNCIO
+
+
+# One who was met, and is cancelled before it has run
+
+
+Body: TypeAlias = Callable[[Channel[str]], Awaitable[Any]]
+
+
+def nothing(*_: object) -> None:
+    pass
+
+
+async def meet(
+    body: Body,
+    *,
+    before: Callable[[], Any] = nothing,
+    after: Callable[[asyncio.Task[Any]], Any] = nothing,
+) -> Any:
+    """Run `body` in a task, give it "x" once it waits to receive, and see it end.
+
+    Returns the result.  What is done `before` or `after` falls in the turn of the item.
+    """
+    ch: Channel[str] = Channel()
+    task = asyncio.ensure_future(body(ch))
+    while not ch.statistics().receivers_waiting:
+        await checkpoint()
+    before()
+    ch.send_nowait("x")
+    after(task)
+    ended, _ = await asyncio.wait([task], timeout=2)
+    task.cancel()
+    assert ended, "the cancellation never came"
+    return task.result()
+
+
+async def wait_for_event() -> None:
+    await asyncio.Event().wait()
+
+
+async def enter_timeout() -> None:
+    async with asyncio.timeout(3600):
+        await wait_for_event()
+
+
+NEXT_WAITS: dict[str, Callable[[], Awaitable[Any]]] = {
+    "receive": lambda: Channel[str]().receive(),
+    "send": lambda: Channel[str]().send("y"),
+    "select": lambda: select(recv(Channel[str]()), send(Channel[str](), "y")),
+    "nothing": select,
+    "event": wait_for_event,
+    "turn": lambda: asyncio.sleep(0),
+    "sleep": lambda: asyncio.sleep(3600),
+    "anyio.sleep": lambda: anyio.sleep(3600),
+    "timeout": enter_timeout,
+}

@@ -69,6 +69,7 @@ class Model:
         self.closed = True
         for wait in self.claim("receive"):
             wait.met(wait.item)
+        self.settle()
 
     def break_off(self) -> None:
         self.close()

@@ -1,4 +1,4 @@
-"""What `on_undelivered` may do, to the very channel that calls it, and get away with."""
+"""What `on_undelivered` may do to the very channel that calls it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ operation has happened and returned, or has not happened.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import sys
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -92,15 +94,21 @@ async def end(by_interrupt: bool) -> None:
     """Return, or make sure that there is an interrupt and wait for it."""
     if by_interrupt:
         await checkpoint()
-        signal.raise_signal(signal.SIGINT)
+        press_ctrl_c()
         await anyio.sleep_forever()
+
+
+def press_ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
 def interruption(
-    before_line: int, files: set[str] = OPERATIONS
+    before_line: int,
+    act: Callable[[], Any] = press_ctrl_c,
+    files: set[str] = OPERATIONS,
 ) -> Iterator[Callable[[], int]]:
-    """Raise SIGINT before that one of the lines of these files that the block runs.
+    """Act before that one of the lines of these files that the block runs.
 
     Gives a function that tells how many lines have been run.
     """
@@ -113,7 +121,7 @@ def interruption(
         if event == "line" and frame.f_code.co_name != "__del__":
             lines += 1
             if lines == before_line:
-                signal.raise_signal(signal.SIGINT)
+                act()
         return trace
 
     outer = sys.gettrace()
@@ -155,11 +163,11 @@ def test_ctrl_c_leaves_no_group_half_open() -> None:
             await end(forever)
 
     files = {str(LIBRARY / "_group.py"), str(LIBRARY / "_park_trio.py")}
-    with interruption(0, files) as lines:
+    with interruption(0, files=files) as lines:
         trio.run(open_group, False)
     for line in range(1, lines()):
         with (
-            interruption(line, files),
+            interruption(line, files=files),
             pytest.raises(BaseException) as caught,  # noqa: PT011
         ):
             trio.run(open_group, True)
@@ -170,6 +178,68 @@ def contains_interrupt(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(contains_interrupt(part) for part in error.exceptions)
     return isinstance(error, KeyboardInterrupt)
+
+
+async def fill(ch: Channel[int]) -> None:
+    if not len(ch):
+        await ch.send(0)
+    await ch.send(1)
+
+
+async def fill_and_wait(ch: Channel[int]) -> None:
+    if not len(ch):
+        await ch.send(0)
+    await ch.wait_empty()
+
+
+async def choose(ch: Channel[int]) -> None:
+    await select(recv(ch), after(3600), recv(None))
+
+
+Act = Callable[[Channel[int]], Any]
+
+# What two do at a channel of capacity 1, what wakes the first, and if the other too.
+WAKES: dict[str, tuple[Act, Act, bool]] = {
+    "send": (lambda ch: ch.receive(), lambda ch: ch.send_nowait(1), False),
+    "send to select": (choose, lambda ch: ch.send_nowait(1), False),
+    "receive": (fill, lambda ch: ch.receive_nowait(), False),
+    "drain": (fill, lambda ch: ch.drain(), True),
+    "close": (choose, lambda ch: ch.close(), True),
+    "empty": (fill_and_wait, lambda ch: ch.drain(), True),
+}
+
+
+@pytest.mark.parametrize(("wait", "wake", "both"), WAKES.values(), ids=WAKES)
+@pytest.mark.anyio
+async def test_a_handler_may_cancel_who_is_being_woken(
+    wait: Act, wake: Act, both: bool, backend: str
+) -> None:
+    """Whichever line it strikes, the one who wakes others does all that it began."""
+    if backend == "trio":
+        pytest.skip("a handler cannot cancel there")
+    for line in count(1):
+        ch: Channel[int] = Channel(1)
+        tasks = [asyncio.ensure_future(wait(ch)) for _ in range(2)]
+        await turns()
+        with interruption(line, tasks[0].cancel) as lines:
+            wake(ch)
+        await turns()
+        assert tasks[0].done() or lines() < line
+        assert tasks[1].done() or not both
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        stats = ch.statistics()
+        assert (stats.senders_waiting, stats.receivers_waiting) == (0, 0), line
+        ch.drain()
+        if lines() < line:
+            break
+
+
+async def turns() -> None:
+    """Let whoever can run do so."""
+    for _ in range(5):
+        await checkpoint()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])

@@ -1,8 +1,8 @@
-"""Operations of others that are met, or fail, when nobody expects it; and shared ones."""
+"""Operations that are met or fail at odd moments, are shared, or lose their end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -12,11 +12,13 @@ from anyio import wait_all_tasks_blocked as parked
 from csp import (
     NOT_READY,
     Channel,
+    ChannelClosed,
     Group,
     Operation,
     Waiter,
     recv,
     select,
+    select_nowait,
     send,
 )
 
@@ -105,6 +107,23 @@ async def test_an_error_of_an_operation_leaves_the_others(
     assert a.statistics().received == b.statistics().sent == 0
 
 
+@pytest.mark.clock
+async def test_an_alarm_may_ring_for_nothing() -> None:
+    """Its operation need not be ready then, and the wait goes on."""
+    rung: list[Waiter] = []
+
+    def set_alarm(op: Strange, waiter: Waiter) -> None:
+        waiter.alarm(anyio.current_time() + 1, rung.append)
+
+    ch: Channel[str] = Channel()
+    async with Group() as g:
+        chosen = g.go(select, Strange(set_alarm), recv(ch))
+        await anyio.sleep(2)
+        assert len(rung) == 1
+        await ch.send("x")
+    assert await chosen == (1, "x")
+
+
 @pytest.mark.parametrize("copies", [1, 2, 5])
 async def test_one_operation_may_be_everywhere(copies: int) -> None:
     """Many times in a select and in many selects at once, it happens once in each."""
@@ -130,3 +149,58 @@ async def test_one_send_operation_may_be_everywhere() -> None:
         await parked()
         assert [await ch.receive() for _ in range(3)] == ["x"] * 3
     assert idle(ch)
+
+
+async def test_a_handle_closed_before_its_operation_is_performed() -> None:
+    """The operation stays what it was, and is an error now."""
+    ch: Channel[str] = Channel(1)
+    with ch.sender(), ch.receiver():
+        rx, tx = ch.receiver(), ch.sender()
+        rx.close()
+        tx.close()
+        for op in (recv(rx), send(tx, "x")):
+            with pytest.raises(ChannelClosed):
+                await op
+            with pytest.raises(ChannelClosed):
+                await select(op, recv(None))
+            with pytest.raises(ChannelClosed):
+                select_nowait(op)
+    assert ch.statistics().sent == 0
+
+
+@pytest.mark.parametrize("met", [False, True])
+async def test_a_handle_closed_under_a_select(met: bool) -> None:
+    """What was matched through it is received; else the select ends with an error."""
+    ch: Channel[str] = Channel()
+    other: Channel[str] = Channel()
+    with ch.receiver():
+        rx = ch.receiver()
+        async with Group() as g:
+            chosen = g.go(catch, select, recv(other), recv(rx), recv(rx))
+            await parked()
+            if met:
+                ch.send_nowait("x")
+            rx.close()
+        assert (await chosen) == ("x" if met else ChannelClosed)
+    assert idle(ch, other)
+
+
+async def catch(fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """Return the value of a select, or the type of its error."""
+    try:
+        return (await fn(*args)).value
+    except Exception as error:
+        return type(error)
+
+
+async def test_a_batch_through_a_handle_closed_as_its_first_item_came() -> None:
+    """An item that was matched to a handle is received."""
+    ch: Channel[str] = Channel()
+    with ch.receiver():
+        rx = ch.receiver()
+        async with Group() as g:
+            batch = g.go(rx.receive_many, 5)
+            await parked()
+            ch.send_nowait("x")
+            rx.close()
+        assert await batch == ["x"]

@@ -12,7 +12,7 @@ import gc
 import sys
 import weakref
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -20,12 +20,17 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from csp import NOT_READY, Channel, ChannelClosed, Operation, Waiter, recv, select, send
-from tests.semantics.cancelling import expire, nothing_stray, this_task
+from csp import NOT_READY, Channel, ChannelClosed, Operation, Waiter
+from tests.semantics.cancelling import (
+    NEXT_WAITS,
+    expire,
+    meet,
+    nothing_stray,
+    this_task,
+    wait_for_event,
+)
 
 pytestmark = pytest.mark.anyio
-
-Body = Callable[[Channel[str]], Awaitable[Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -35,57 +40,8 @@ def native(backend: str) -> None:
         pytest.skip("trio has no Task.cancel")
 
 
-def nothing(*_: object) -> None:
-    pass
-
-
-async def meet(
-    body: Body,
-    *,
-    before: Callable[[], Any] = nothing,
-    after: Callable[[asyncio.Task[Any]], Any] = nothing,
-) -> Any:
-    """Run `body` in a task, give it "x" once it waits to receive, and see it end.
-
-    Returns the result.  What is done `before` or `after` falls in the turn of the item.
-    """
-    ch: Channel[str] = Channel()
-    task = asyncio.ensure_future(body(ch))
-    while not ch.statistics().receivers_waiting:
-        await checkpoint()
-    before()
-    ch.send_nowait("x")
-    after(task)
-    ended, _ = await asyncio.wait([task], timeout=2)
-    task.cancel()
-    assert ended, "the cancellation never came"
-    return task.result()
-
-
 def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel("too late")
-
-
-async def wait_for_event() -> None:
-    await asyncio.Event().wait()
-
-
-async def enter_timeout() -> None:
-    async with asyncio.timeout(3600):
-        await wait_for_event()
-
-
-NEXT_WAITS: dict[str, Callable[[], Awaitable[Any]]] = {
-    "receive": lambda: Channel[str]().receive(),
-    "send": lambda: Channel[str]().send("y"),
-    "select": lambda: select(recv(Channel[str]()), send(Channel[str](), "y")),
-    "nothing": select,
-    "event": wait_for_event,
-    "turn": lambda: asyncio.sleep(0),
-    "sleep": lambda: asyncio.sleep(3600),
-    "anyio.sleep": lambda: anyio.sleep(3600),
-    "timeout": enter_timeout,
-}
 
 
 @pytest.mark.parametrize("next_wait", NEXT_WAITS.values(), ids=NEXT_WAITS)

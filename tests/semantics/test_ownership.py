@@ -258,3 +258,26 @@ def test_two_threads_may_be_the_first_at_once(monkeypatch: pytest.MonkeyPatch) -
     use_a_channel()
     other.join()
     assert errors == []
+
+
+def test_a_loop_may_begin_while_another_does() -> None:
+    """Each thread makes room for its own loop, and they do not get in the way."""
+    armed: list[threading.Thread] = []
+
+    class SwitchingLoop(asyncio.SelectorEventLoop):
+        """Lets another thread run when it is asked whether it is closed."""
+
+        def is_closed(self) -> bool:
+            while armed:
+                thread = armed.pop()
+                thread.start()
+                thread.join()
+            return super().is_closed()
+
+    def use_a_channel(loop_factory: Any = None) -> None:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(Channel[int]().wait_empty())
+
+    use_a_channel(SwitchingLoop)
+    armed.append(threading.Thread(target=use_a_channel))
+    use_a_channel()
