@@ -125,11 +125,13 @@ def interruption(
         return trace
 
     outer = sys.gettrace()
+    gc.disable()  # what others left behind is not ours to count
     sys.settrace(trace)
     try:
         yield lambda: lines
     finally:
         sys.settrace(outer)
+        gc.enable()
 
 
 # A task may be interrupted as it begins.
