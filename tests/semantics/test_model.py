@@ -169,6 +169,6 @@ def test_a_channel_agrees_with_its_model(
 ) -> None:
     """Through all that Hypothesis can think of."""
     name, options = anyio_backend
-    lives = settings(max_examples=scale(150, 3000))
+    lives = settings(max_examples=scale(60, 3000))
     with start_blocking_portal(name, options) as portal:
         run_state_machine_as_test(lambda: Life(portal), settings=lives)
