@@ -8,8 +8,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import anyio
 
-from ._operation import NOT_READY, NotReady, Operation
-from ._park import Loop, Waiter, uninterrupted
+from ._operation import NOT_READY, NotReady, Operation, wait_for_any
+from ._park import Loop, Waiter, current, uninterrupted
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,7 +63,7 @@ class Handle(Generic[T_co]):
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         if not self._finished:
-            yield from done(self).__await__()
+            yield from wait_for_any((_Done(self),), current()).__await__()
         if self._error is None:
             return self._value
         if isinstance(self._error, anyio.get_cancelled_exc_class()):
