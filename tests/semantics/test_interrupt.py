@@ -33,6 +33,14 @@ OPERATIONS = {str(path) for path in LIBRARY.glob("_*.py")} - STARTING
 LOOPS = [name for name in ("asyncio", "trio", "uvloop") if find_spec(name) is not None]
 
 
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[None]:
+    """Handle SIGINT, though a shell may ignore it for what it runs in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Program:
     """Sends and receives by every verb, and books what has returned."""
 
