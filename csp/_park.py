@@ -106,6 +106,10 @@ SEND = "anyio.from_thread.run(ch.send, item)"
 Starter: TypeAlias = Callable[[Coroutine[Any, Any, None], str], Callable[[], None]]
 
 
+new_random: Callable[[], Random] = Random
+"""Makes the source of select's choices for a loop; tests put a seeded one here."""
+
+
 class Loop:
     """What the library keeps for one running event loop."""
 
@@ -120,7 +124,7 @@ class Loop:
     def __init__(self) -> None:
         self.budget = BUDGET
         self.thread = get_ident()
-        self.random = Random()  # noqa: S311 - nobody is to be kept from guessing it
+        self.random = new_random()
 
     def check(self, what: object, remedy: str = SEND) -> None:
         """Refuse the use of `what` in another thread, or after this loop has ended.

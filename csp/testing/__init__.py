@@ -1,0 +1,34 @@
+"""Tools that find lost items, leaks and bad interleavings in concurrent programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._explore import Exploration as Exploration
+from ._explore import FailedSchedule as FailedSchedule
+from ._explore import explore as explore
+from ._scheduler import Deadlock as Deadlock
+from ._scheduler import Endless as Endless
+from ._scheduler import Outside as Outside
+from ._timeline import Moment as Moment
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Let pytest load the plugin: ``pytest -p csp.testing``."""
+    from . import _plugin
+
+    _plugin.add_options(parser)
+
+
+def pytest_configure(config: Any) -> None:
+    """Switch the plugin on; it alone needs pytest."""
+    from . import _plugin
+
+    config.pluginmanager.register(_plugin, "csp")
+
+
+# Tracebacks, reprs and docs say csp.testing.Deadlock, wherever it is defined.
+for _value in list(globals().values()):
+    if getattr(_value, "__module__", "").startswith("csp.testing."):
+        _value.__module__ = __name__
+del _value
