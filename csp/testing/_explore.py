@@ -7,8 +7,9 @@ import gc
 import random
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from itertools import islice
 from traceback import format_exception_only
 from typing import Any
 
@@ -98,14 +99,13 @@ def explore(
 
     Args:
         program: An async function without arguments.
-        runs: How often to run it, at most.  With `cancel` a run that is not
-            exhaustive is two: one without a cancellation, and one with.
-        seed: The number of the first run; the next ones follow it.  By default a
-            random one.  Or the `seed` of a `FailedSchedule`, to run that once.
-        cancel: Cancel something once in a run, at any moment in which it waits or has
-            just been woken: the innermost cancel scope around a wait, or on asyncio
-            also a task, natively.  What the program's main task waits for outside any
-            scope of the program is left alone.
+        runs: How often to run it, at most.
+        seed: A number from which all random runs are drawn; by default a random one.
+            Or the `seed` of a `FailedSchedule`, to run that once.
+        cancel: Cancel something once in a run (of random ones in every second), at any
+            moment in which it waits or has just been woken: the innermost cancel scope
+            around a wait, or on asyncio also a task, natively.  What the program's main
+            task waits for outside any scope of the program is left alone.
         exhaustive: Try all schedules, those that depart least from the usual order
             first, instead of random ones.
         backend: "asyncio" or "trio".
@@ -120,24 +120,22 @@ def explore(
     """
     _check(program, runs, backend, preemptions, steps)
     explorer = Explorer(program, backend, steps)
-    complete = False
+    found: Iterator[Run]
     if isinstance(seed, str):
         found = iter([explorer.run(Schedule.parse(seed))])
     elif exhaustive:
         found = explorer.in_order(Schedule(0, cancel), preemptions)
     else:
-        first = _number(seed)
-        numbers = range(first, first + runs)
-        found = (run for n in numbers for run in explorer.at_random(n, cancel))
-    for number, run in enumerate(found, 1):
+        found = explorer.at_random(_number(seed), cancel)
+    for run in islice(found, runs):
         if run.error is not None and not _is_cancellation(run):
-            raise _failure(explorer, run, number)
-        if exhaustive and number == runs:
-            break
-    else:
-        complete = exhaustive
+            raise _failure(explorer, run)
     return Exploration(
-        backend, explorer.runs, explorer.steps, complete, dict(explorer.outcomes)
+        backend=backend,
+        runs=explorer.runs,
+        steps=explorer.steps,
+        complete=explorer.complete,
+        outcomes=dict(explorer.outcomes),
     )
 
 
@@ -202,8 +200,9 @@ def _cancelled_types() -> tuple[type[BaseException], ...]:
     return (asyncio.CancelledError, *([trio.Cancelled] if trio else []))
 
 
-def _failure(explorer: Explorer, run: Run, number: int) -> FailedSchedule:
+def _failure(explorer: Explorer, run: Run) -> FailedSchedule:
     """Make the report of a run that failed."""
+    number = explorer.runs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         again = explorer.run(run.schedule)

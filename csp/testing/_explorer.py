@@ -57,6 +57,7 @@ class Explorer:
     limit: int
     runs: int = 0
     steps: int = 0
+    complete: bool = False  # whether there are no more schedules to try
     outcomes: Counter[str] = attrs.Factory(Counter)
     warned: set[tuple[str, int]] = attrs.Factory(set)
     fatal: set[type[Warning]] = attrs.Factory(set)
@@ -128,14 +129,16 @@ class Explorer:
                 raise
 
     def at_random(self, number: int, cancel: bool) -> Iterator[Run]:
-        """Run the program under the schedule of that number."""
-        schedule = Schedule(number, cancel)
-        run = self.run(schedule, RandomChoices(number))
-        yield run
-        if run.choices.strikes:
-            draw = random.Random(f"{number} strike")  # noqa: S311
-            at = draw.randrange(run.choices.strikes)
-            yield self.run(schedule, RandomChoices(number, at))
+        """Run the program under random schedules, from that number on."""
+        while True:
+            schedule = Schedule(number, cancel)
+            run = self.run(schedule, RandomChoices(number))
+            yield run
+            if run.choices.strikes:
+                draw = random.Random(f"{number} strike")  # noqa: S311
+                at = draw.randrange(run.choices.strikes)
+                yield self.run(schedule, RandomChoices(number, at))
+            number += 1
 
     def in_order(self, plain: Schedule, preemptions: float) -> Iterator[Run]:
         """Run it under every schedule of no more than so many departures."""
@@ -143,11 +146,12 @@ class Explorer:
         while waiting:
             departures = waiting.popleft()
             run = self.run(attrs.evolve(plain, departures=departures))
-            yield run
             if len(departures) < preemptions:
                 first = departures[-1][0] + 1 if departures else 0
                 for i, (n, _) in enumerate(run.choices.made[first:], first):
                     waiting += [(*departures, (i, other)) for other in range(1, n)]
+            self.complete = not waiting
+            yield run
 
     def shorten(self, run: Run) -> Run:
         """Find fewer departures with which the program still fails like that.

@@ -270,7 +270,7 @@ def test_a_task_is_cancelled_in_every_way(backend: str, ways: set[str]) -> None:
 
 @on_every_loop
 def test_something_is_cancelled_once_in_a_run(backend: str) -> None:
-    """Each number stands for a run without a cancellation, and for one with."""
+    """Of random runs, in every second."""
 
     async def program() -> int:
         cancelled = 0
@@ -287,9 +287,9 @@ def test_something_is_cancelled_once_in_a_run(backend: str) -> None:
         return cancelled
 
     exploration = explore(program, runs=50, cancel=True, backend=backend)
-    assert exploration.runs == 100
+    assert exploration.runs == 50
     assert set(exploration.outcomes) == {"0", "1"}
-    assert exploration.outcomes["0"] >= 50
+    assert exploration.outcomes["0"] >= 25
 
 
 @on_every_loop
