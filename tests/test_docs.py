@@ -33,9 +33,13 @@ BLOCK = re.compile(
 class Program(NamedTuple):
     """A program in a page, and what it prints."""
 
-    place: str
+    page: Path
+    line: int
     code: str
     output: str
+
+    def __str__(self):
+        return f"{self.page.name}:{self.line}"
 
 
 def programs_in(page):
@@ -44,16 +48,16 @@ def programs_in(page):
     for block in BLOCK.finditer(text):
         line = text.count("\n", 0, block.start("code"))
         code = "\n" * line + block["code"]
-        yield Program(f"{page.name}:{line + 1}", code, block["output"] or "")
+        yield Program(page, line + 1, code, block["output"] or "")
 
 
 PROGRAMS = [program for page in PAGES for program in programs_in(page)]
 
 
-def execute(place, code, namespace):
+def execute(file, code, namespace):
     """Run a program, in an event loop if it awaits at its top level."""
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    compiled = compile(code, place, "exec", flags, dont_inherit=True)
+    compiled = compile(code, file, "exec", flags, dont_inherit=True)
     if not compiled.co_flags & inspect.CO_COROUTINE:
         exec(compiled, namespace)
         return
@@ -76,10 +80,10 @@ def test_every_program_is_found():
     assert len(PROGRAMS) == fences > 0
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.place)
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_a_program_prints_what_the_page_says(program, backend, capsys):
     """On every event loop."""
-    execute(program.place, program.code, {"__name__": "__main__"})
+    execute(str(program.page), program.code, {"__name__": "__main__"})
     assert capsys.readouterr().out == program.output
 
 

@@ -64,8 +64,8 @@ class FailedSchedule(AssertionError):
         self.run = run
         self.timeline = timeline
         super().__init__(
-            f"{why}\nin run {run} on {backend}; to repeat it: explore(program, runs=1, "
-            f"seed={seed!r}, backend={backend!r})\n\n{render(timeline)}\n"
+            f"{why}\nin run {run} on {backend}. To repeat it:\n    explore(program, "
+            f"runs=1, seed={seed!r}, backend={backend!r})\n\n{render(timeline)}"
         )
 
 
