@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import anyio
 from anyio._backends._asyncio import _task_states
 
+from ._clock import RESOLUTION
 from ._scheduler import Scheduler, Strike, Stuck, can_be_cancelled
 
 _SPINS = 100  # turns without a step, after which time passes all the same
@@ -43,7 +44,7 @@ class _Clock(selectors.BaseSelector):
         elif timeout is None:
             self._scheduler.deadlock()
         else:
-            self.now += timeout
+            self._pass(timeout)
         return []
 
     def _spin(self) -> None:
@@ -53,7 +54,12 @@ class _Clock(selectors.BaseSelector):
         self._steps = self._scheduler.steps
         if self._spins > _SPINS:
             self._spins = 0
-            self.now = max(self.now, self.next_timer())
+            self._pass(max(0, self.next_timer() - self.now))
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now == self.now + RESOLUTION:  # half a year on
+            self.now = math.nextafter(self.now, math.inf)
 
     def register(self, *_: Any) -> NoReturn:
         raise self._scheduler.refuse("real I/O")

@@ -174,6 +174,18 @@ def test_sleeping_takes_no_time(backend: str) -> None:
 
 
 @on_every_loop
+def test_a_clock_may_come_to_show_years(backend: str) -> None:
+    """Beyond what the resolution of a float tells apart from a nanosecond later."""
+
+    async def program() -> bool:
+        for seconds in (1e7, 1e9, 3, 0.001):
+            await anyio.sleep(seconds)
+        return anyio.current_time() > 1e9
+
+    assert explore(program, runs=2, backend=backend).outcomes == {"True": 2}
+
+
+@on_every_loop
 def test_all_tasks_may_be_waited_for(backend: str) -> None:
     """`wait_all_tasks_blocked` returns once the others sleep."""
 
