@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._channel_model import ChannelModel as ChannelModel
+from ._channel_model import select_model as select_model
+from ._clock import virtual_clock as virtual_clock
 from ._explore import Exploration as Exploration
 from ._explore import FailedSchedule as FailedSchedule
 from ._explore import explore as explore
+from ._history import Call as Call
+from ._history import History as History
+from ._linearizable import Verdict as Verdict
+from ._linearizable import linearizable as linearizable
+from ._model import Blocked as Blocked
+from ._model import Waiting as Waiting
+from ._model import choose as choose
 from ._scheduler import Deadlock as Deadlock
 from ._scheduler import Endless as Endless
 from ._scheduler import Outside as Outside
