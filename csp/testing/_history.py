@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from functools import wraps
 from inspect import iscoroutinefunction
 from itertools import count
 from reprlib import repr as short
@@ -220,11 +221,13 @@ class _Spy:
         return self._recorded(self._prefix + name, method)
 
     def _recorded(self, verb: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
         def called(*args: Any, **kwargs: Any) -> Any:
             with self._history.call(verb, *args, **kwargs) as call:
                 call.result = method(*args, **kwargs)
                 return call.result
 
+        @wraps(method)  # which gives its name to a task, too
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             with self._history.call(verb, *args, **kwargs) as call:
                 call.result = await method(*args, **kwargs)

@@ -1,0 +1,1 @@
+"""What channels, selects and groups promise, as small programs under many schedules."""
