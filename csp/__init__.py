@@ -23,6 +23,8 @@ csp.run(main)
 #   _timer      after, at, ticker
 #   _tasks      Handle, done
 #   _group      Group, go
+#   _stop       stop_scope, stopping, request_stop
+#   _signals    signals
 #   _run        run
 
 from ._channel import Channel as Channel
@@ -47,6 +49,14 @@ from ._run import run as run
 from ._select import Selected as Selected
 from ._select import select as select
 from ._select import select_nowait as select_nowait
+from ._signals import signals as signals
+from ._stop import DrainReport as DrainReport
+from ._stop import Left as Left
+from ._stop import StopScope as StopScope
+from ._stop import Undelivered as Undelivered
+from ._stop import request_stop as request_stop
+from ._stop import stop_scope as stop_scope
+from ._stop import stopping as stopping
 from ._tasks import Handle as Handle
 from ._tasks import done as done
 from ._timer import after as after

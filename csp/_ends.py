@@ -143,7 +143,7 @@ class Sends(End, Generic[T_contra]):
             return
         loop.check(state)
         waiter = loop.waiter_class(loop)
-        state.senders = join(state.senders, waiter, (waiter, self, self, item))
+        state.enqueue_sender(waiter, (waiter, self, self, item))
         try:
             await waiter.sleep()
         except BaseException as error:

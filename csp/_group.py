@@ -20,6 +20,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from ._park import Loop, Starter, current, uninterrupted
+from ._state import Keeper, keeper
 from ._tasks import Handle, current_group
 
 T = TypeVar("T")
@@ -41,11 +42,21 @@ class Group:
         name: For messages.
     """
 
-    __slots__ = ("__weakref__", "_loop", "_open", "_outer", "_start", "_tasks", "name")
+    __slots__ = (
+        "__weakref__",
+        "_keeper",
+        "_loop",
+        "_open",
+        "_outer",
+        "_start",
+        "_tasks",
+        "name",
+    )
 
     name: str | None
     """What messages call the group."""
 
+    _keeper: Keeper | None  # whose care its tasks are in
     _loop: Loop
     _outer: Group | None
     _start: Starter
@@ -64,6 +75,7 @@ class Group:
         await self._tasks.__aenter__()
         self._start = self._loop.starter(self._tasks)
         self._open = True
+        self._keeper = keeper.get()
         self._outer = current_group.get()
         current_group.set(self)
         return self
@@ -118,7 +130,8 @@ class Group:
         self._check()
         handle: Handle[T] = Handle(name or _name_of(fn), self._loop)
         coro = call(fn, args, "go")
-        handle._cancel = self._start(handle._run(self, coro), handle.name)
+        task = handle._run(self, self._keeper, coro)
+        handle._cancel = self._start(task, handle.name)
         return handle
 
     async def start(
@@ -135,6 +148,7 @@ class Group:
 
         async def run(*, task_status: TaskStatus[Any]) -> None:
             current_group.set(self)
+            keeper.set(self._keeper)
             await call(fn, args, "start", task_status=task_status)
 
         return await self._tasks.start(run, name=name or _name_of(fn))

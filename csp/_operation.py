@@ -201,7 +201,7 @@ class _Send(ChannelOperation):
         state = self.end._state
         state.bind(waiter.loop)
         entry = (waiter, self, self.end, self._item)
-        state.senders = join(state.senders, (waiter, self), entry)
+        state.enqueue_sender((waiter, self), entry)
 
     @uninterrupted
     def withdraw(self, waiter: Waiter) -> None:

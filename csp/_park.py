@@ -57,6 +57,10 @@ class Waiter:
     def __init__(self, loop: Loop) -> None:
         raise NotImplementedError
 
+    def waits(self) -> bool:
+        """Tell whether it could be claimed now."""
+        raise NotImplementedError
+
     def claim(self, op: object) -> bool:
         """Take the right and the duty to wake this waiter, on behalf of `op`.
 
@@ -143,6 +147,13 @@ class Loop:
 
     def starter(self, tasks: TaskGroup) -> Starter:
         """Return how to start tasks in a group that the running task just entered."""
+        raise NotImplementedError
+
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        """Return what calls a function in the loop soon, from anywhere.
+
+        That is from another thread, or from the handler of a signal.
+        """
         raise NotImplementedError
 
     def time(self) -> float:

@@ -73,6 +73,9 @@ class AsyncioWaiter(Waiter):
 
     alarms: list[TimerHandle] | None
 
+    def waits(self) -> bool:
+        return self.op is None and not self.future.done()
+
     def claim(self, op: object) -> bool:
         # A cancelled future is done even before its task has run.  And a loop can be
         # closed with tasks in it, which will never run.
@@ -151,6 +154,9 @@ class AsyncioLoop(Loop):
 
     def starter(self, tasks: TaskGroup) -> Starter:
         return lambda coro, name: tasks.create_task(coro, name=name).cancel
+
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        return self.loop.call_soon_threadsafe
 
     def time(self) -> float:
         return self.loop.time()

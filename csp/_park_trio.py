@@ -31,6 +31,7 @@ from trio.lowlevel import (
     add_instrument,
     checkpoint,
     current_task,
+    current_trio_token,
     enable_ki_protection,
     reschedule,
     wait_task_rescheduled,
@@ -55,6 +56,9 @@ class TrioWaiter(Waiter):
         self.gone = False  # cancelled, and so not to be claimed any more
         self.task = None  # the task while it sleeps
         loop.budget = BUDGET
+
+    def waits(self) -> bool:
+        return self.op is None and not self.gone
 
     def claim(self, op: object) -> bool:
         if self.op is not None or self.gone:
@@ -165,6 +169,9 @@ class TrioLoop(Loop, trio.abc.Instrument):
             return scope.cancel
 
         return start
+
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        return current_trio_token().run_sync_soon
 
     def time(self) -> float:
         return trio.current_time()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
+from signal import SIGINT, SIGTERM, Signals
 from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 
 from ._group import Group, call
 from ._park import current
+from ._signals import checked, obeying
+from ._stop import StopScope, stop_scope
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -27,12 +30,18 @@ def run(
     *args: *Ts,
     backend: str = "asyncio",
     backend_options: dict[str, Any] | None = None,
+    stop_signals: Sequence[int] = (SIGINT, SIGTERM),
+    grace: float = 25.0,
     seed: int | None = None,
 ) -> T:
     """Run ``main(*args)`` in a new event loop, and return its result.
 
     `main` runs in a group of its own, which `csp.go` uses: this returns when `main`
     and every task of that group have ended.
+
+    It also runs in a stop scope.  The first of the stop signals asks the program to
+    stop, and gives it `grace` seconds; a second one, or the end of `grace`, cancels all
+    that still runs; a third ends the process with exit code 128 + signal.
 
         async def main() -> None:
             ch: Channel[str] = Channel()
@@ -46,10 +55,14 @@ def run(
         args: Its arguments.
         backend: "asyncio", "uvloop" or "trio".
         backend_options: Passed on to `anyio.run`.
+        stop_signals: What asks it to stop; none are heeded outside the main thread.
+        grace: Seconds from then on, after which all that still runs is cancelled.
         seed: Makes the random choices of `select` the same in every run.
 
     Raises:
         ModuleNotFoundError: The backend is not installed.
+        Undelivered: Tasks were cut, or items left in channels made in the program that
+            have no `on_undelivered`.  Uncaught, it ends the process with 1.
         BaseException: What `main` raised, as it is if nothing else went wrong; else
             an exception group, as from any `Group`.
     """
@@ -65,24 +78,32 @@ def run(
         main,
         args,
         seed,
+        stop_scope(grace),
+        checked(stop_signals),
         backend=library,
         backend_options=options | (backend_options or {}),
     )
 
 
 async def _root(
-    main: Callable[..., Awaitable[T]], args: tuple[Any, ...], seed: int | None
+    main: Callable[..., Awaitable[T]],
+    args: tuple[Any, ...],
+    seed: int | None,
+    stop: StopScope,
+    stop_signals: tuple[Signals, ...],
 ) -> T:
     if seed is not None:
         current().random.seed(seed)
     failure: BaseException | None = None
     try:
-        async with Group("run"):
-            try:
-                return await call(main, args, "run")
-            except BaseException as error:
-                failure = error
-                raise
+        async with stop:
+            with obeying(stop, stop_signals):
+                async with Group("run"):
+                    try:
+                        return await call(main, args, "run")
+                    except BaseException as error:
+                        failure = error
+                        raise
     except BaseExceptionGroup as group:
         if failure is None or group.exceptions != (failure,):
             raise

@@ -38,12 +38,13 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from enum import Enum
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from ._errors import ChannelBroken, ChannelClosed
 from ._park import Loop, current
-from ._queue import NOBODY, End, Queue, claim_first, extract, leave
+from ._queue import NOBODY, End, Entry, Queue, claim_first, extract, join, leave
 
 T = TypeVar("T")
 
@@ -77,6 +78,28 @@ class _Unbound(Loop):
 UNBOUND: Final = _Unbound()
 
 
+class Keeper:
+    """Whoever has to account for channels and tasks: a stop scope."""
+
+    __slots__ = ()
+
+    def keep(self, state: State[Any]) -> None:
+        """Take note of a channel."""
+        raise NotImplementedError
+
+    def forgotten(self, state: State[Any], items: list[Any]) -> None:
+        """Take over what was in a channel that nobody can reach any more."""
+        raise NotImplementedError
+
+    def ended(self, name: str, error: BaseException) -> None:
+        """Take note that a task has not ended well."""
+        raise NotImplementedError
+
+
+# That of the block or task that is running, for what is made or started in it.
+keeper: ContextVar[Keeper | None] = ContextVar("csp_keeper", default=None)
+
+
 class State(Generic[T]):
     """The state of one channel."""
 
@@ -90,6 +113,7 @@ class State(Generic[T]):
         "full",
         "high_water",
         "idlers",
+        "keeper",
         "loop",
         "name",
         "on_undelivered",
@@ -107,6 +131,7 @@ class State(Generic[T]):
     overflow: Overflow
     on_undelivered: Callable[[T], None] | None
     name: str | None
+    keeper: Keeper | None
     loop: Loop  # the one that it is used on; UNBOUND until a task has done so
     buffer: deque[T]
     senders: Queue
@@ -134,6 +159,9 @@ class State(Generic[T]):
         self.overflow = overflow
         self.on_undelivered = on_undelivered
         self.name = name
+        self.keeper = keeper.get()
+        if self.keeper is not None:
+            self.keeper.keep(self)
         self.loop = UNBOUND
         self.buffer = _NO_ITEMS
         self.senders = self.receivers = self.idlers = NOBODY
@@ -239,6 +267,8 @@ class State(Generic[T]):
             elif not self.buffer:
                 self.buffer = _NO_ITEMS
         elif not self.senders or (item := self._accept()) is NOTHING:
+            if self.idlers:
+                self.settle()
             return END if self.closed else NOTHING
         self.received += 1
         if self.idlers:
@@ -271,15 +301,34 @@ class State(Generic[T]):
 
     def drain(self) -> list[T]:
         """Take out at once all that is buffered or held by waiting senders."""
+        items = self._empty()
+        self.received += len(items)
+        self.settle()
+        return items
+
+    def _empty(self) -> list[T]:
         if self.senders or self.idlers:
             self.loop.check(self)
         items = list(self.buffer)
         self.buffer = _NO_ITEMS
         while (item := self._accept()) is not NOTHING:
             items.append(item)
-        self.received += len(items)
-        self.settle()
         return items
+
+    def discard(self, item: T) -> bool:
+        """Take `item` back out of the buffer, if it is still there.
+
+        It counts as received.
+        """
+        for i, other in enumerate(self.buffer):
+            if other is item:
+                del self.buffer[i]
+                if self.senders and (first := self._accept()) is not NOTHING:
+                    self.buffer.append(first)
+                self.received += 1
+                self.settle()
+                return True
+        return False
 
     # Waiting
 
@@ -313,8 +362,14 @@ class State(Generic[T]):
             first[0].wake(None)
 
     def sender_waits(self) -> bool:
-        """Tell whether there is a sender whose select has not chosen otherwise."""
-        return any(waiter.op is None for waiter, *_ in self.senders.values())
+        """Tell whether there is a sender that has not gone some other way."""
+        return any(waiter.waits() for waiter, *_ in self.senders.values())
+
+    def enqueue_sender(self, key: object, entry: Entry) -> None:
+        """Let a sender wait."""
+        if self.idlers:
+            self.settle()  # those before it may have gone, and their tasks not run yet
+        self.senders = join(self.senders, key, entry)
 
     # Closing
 
@@ -359,6 +414,16 @@ class State(Generic[T]):
                 waiter.fail(shut(self, item if queue is self.senders else None))
         self.settle()
 
+    def clear(self) -> list[T]:
+        """Give up all that is in the channel, to the callback or else to the caller."""
+        items = self._empty()
+        self.settle()
+        if self.on_undelivered is not None:
+            self._report(items)
+            return []
+        self.undelivered += len(items)
+        return items
+
     def _report(self, items: list[T]) -> None:
         """Hand items that were accepted and will not be received to the callback."""
         self.undelivered += len(items)
@@ -382,6 +447,8 @@ class State(Generic[T]):
         self.buffer = _NO_ITEMS
         if self.on_undelivered is not None:
             self._report(items)
+        elif self.keeper is not None:
+            self.keeper.forgotten(self, items)
         else:
             warnings.warn(
                 f"{self} was forgotten with {len(items)} items in it: receive or "

@@ -10,6 +10,7 @@ import anyio
 
 from ._operation import NOT_READY, NotReady, Operation, wait_for_any
 from ._park import Loop, Waiter, current, uninterrupted
+from ._state import Keeper, keeper
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,13 +71,19 @@ class Handle(Generic[T_co]):
             raise anyio.TaskCancelled(f"{self!r} was cancelled") from self._error
         raise self._error
 
-    async def _run(self, group: object, coro: Awaitable[T_co]) -> None:
+    async def _run(
+        self, group: object, care: Keeper | None, coro: Awaitable[T_co]
+    ) -> None:
         if current_group.get() is not group:
             current_group.set(group)
+        if keeper.get() is not care:
+            keeper.set(care)
         try:
             self._value = await coro
         except BaseException as error:
             self._error = error
+            if care is not None:
+                care.ended(self.name, error)
             raise
         finally:
             self._finish()

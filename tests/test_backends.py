@@ -138,8 +138,9 @@ async def test_sockets_work_under_a_timeout():
 
 
 @pytest.fixture
-def run_pytest(pytester):
+def run_pytest(pytester, monkeypatch):
     """Return a function that runs a file's text under this project's own settings."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def run(text):
         tests = pytester.mkdir("tests")

@@ -1,4 +1,7 @@
-"""Tools that find lost items, leaks and bad interleavings in concurrent programs."""
+"""Tools that find lost items, leaks and bad interleavings in concurrent programs.
+
+PYTEST_DONT_REWRITE: so that a conftest may import this before it names it as a plugin.
+"""
 
 from __future__ import annotations
 

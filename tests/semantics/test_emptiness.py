@@ -18,6 +18,7 @@ from csp import (
     Handle,
     Receiver,
     Sender,
+    WouldBlock,
     recv,
     select,
     send,
@@ -143,3 +144,46 @@ async def test_a_handle_closes_under_one_who_waits() -> None:
             assert through_it.finished
             assert not otherwise.finished
             ch.drain()
+
+
+async def cancel(_: Channel[str], task: Handle[Any]) -> None:
+    task.cancel()
+
+
+async def cancel_and_look(ch: Channel[str], task: Handle[Any]) -> None:
+    task.cancel()
+    with suppress(WouldBlock):
+        ch.receive_nowait()
+
+
+async def meet_elsewhere(_: Channel[str], task: Handle[Any]) -> None:
+    OTHER[0].receive_nowait()
+
+
+OTHER: list[Channel[str]] = []
+
+
+@pytest.mark.parametrize("part", [cancel, cancel_and_look, meet_elsewhere])
+async def test_a_moment_of_emptiness_is_not_missed(
+    part: Callable[[Channel[str], Handle[Any]], Awaitable[None]],
+) -> None:
+    """Though the sender that went away has not run when the next one comes."""
+    ch: Channel[str] = Channel()
+    OTHER[:] = [Channel()]
+    async with Group() as g:
+        sending = g.go(select, send(OTHER[0], "x"), send(ch, "x"))
+        await parked()
+        idle = g.go(ch.wait_empty)
+        await parked()
+        await part(ch, sending)
+        g.go(ch.send, "y")
+        with anyio.CancelScope() as scope:
+            g.go(_cancel_when_parked, scope)
+            await ch.send("z")
+        assert idle.finished
+        g.cancel()
+
+
+async def _cancel_when_parked(scope: anyio.CancelScope) -> None:
+    await parked()
+    scope.cancel()

@@ -31,11 +31,11 @@ def _descriptors() -> set[str]:
 def clean() -> Iterator[None]:
     """Nothing is left behind, and the next program runs as if this had not been."""
     before = _descriptors(), threading.enumerate(), random.getstate()
-    start = threading.Thread.start
+    start, new_random = threading.Thread.start, csp._park.new_random
     yield
     assert (_descriptors(), threading.enumerate(), random.getstate()) == before
     assert threading.Thread.start is start
-    assert csp._park.new_random is random.Random
+    assert csp._park.new_random is new_random
 
     async def program() -> None:
         await checkpoint()
