@@ -28,7 +28,9 @@ import csp
 from csp import Channel, Group, WouldBlock, after, recv, select, select_nowait, send
 
 LIBRARY = Path(csp.__file__).parent
-STARTING = {str(LIBRARY / name) for name in ("_group.py", "_run.py")}
+STARTING = {
+    str(LIBRARY / name) for name in ("_group.py", "_run.py", "_signals.py", "_stop.py")
+}
 OPERATIONS = {str(path) for path in LIBRARY.glob("_*.py")} - STARTING
 LOOPS = [name for name in ("asyncio", "trio", "uvloop") if find_spec(name) is not None]
 
@@ -146,17 +148,20 @@ def interruption(
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_ctrl_c_cuts_no_operation_in_two(loop: str) -> None:
-    """Under `csp.run`; on trio, as of trio's own protection, wherever it runs."""
+    """Under `csp.run`; on trio, as of trio's own protection, wherever it runs.
+
+    Here no signal asks the program to stop, so that Ctrl-C is KeyboardInterrupt.
+    """
     program = Program()
     with interruption(0) as lines:
-        csp.run(program.run, False, backend=loop)
+        csp.run(program.run, False, backend=loop, stop_signals=())
     program.check()
     assert program.got == [*range(12)]
 
     for line in range(1, lines()):
         program = Program()
         with interruption(line), pytest.raises(BaseException) as caught:  # noqa: PT011
-            csp.run(program.run, True, backend=loop)
+            csp.run(program.run, True, backend=loop, stop_signals=())
         assert contains_interrupt(caught.value), line
         program.check()
     del caught

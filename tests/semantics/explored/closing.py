@@ -168,9 +168,11 @@ async def wait_and_close(tx: Sender[str], rx: Receiver[str]) -> None:
             raise AssertionError
 
     async def flush() -> None:
-        hopeless = tx.statistics().senders_waiting > 1  # one may have been cancelled
+        # One may have been cancelled, and not have left yet; if all were, so was this.
+        hopeless = tx.statistics().senders_waiting > 1
         with suppress(ChannelClosed):
             await tx.wait_empty()
+            await checkpoint()
             assert not hopeless
 
     async with Group() as g:

@@ -7,7 +7,18 @@ from contextlib import suppress
 import anyio
 from anyio.lowlevel import checkpoint
 
-from csp import Channel, ChannelBroken, Group, Receiver, Sender, recv, select, send
+from csp import (
+    Channel,
+    ChannelBroken,
+    EndOfChannel,
+    Group,
+    Receiver,
+    Sender,
+    done,
+    recv,
+    select,
+    send,
+)
 from tests.semantics.explored.book import Book, in_order, program, untouched
 from tests.semantics.explored.ways import close_soon, pause
 
@@ -80,9 +91,16 @@ async def flushed() -> None:
             await tx.wait_empty()
             assert not len(ch)
 
+    async def take(rx: Receiver[str]) -> None:
+        with rx, suppress(EndOfChannel):
+            for _ in range(3):
+                await book.receive(rx)
+                await checkpoint()
+            await done(giver)
+
     async with Group() as g:
-        g.go(give, ch.sender())
-        g.go(book.consume, ch.receiver(), checkpoint)
+        giver = g.go(give, ch.sender())
+        g.go(take, ch.receiver())
     book.balance(ch)
 
 
@@ -99,8 +117,10 @@ async def flushed_by_others() -> None:
     async def wait() -> None:
         all_begun = len(begun) == 3
         await ch.wait_empty()
-        # One sender may have been cancelled, and not have left yet.
-        assert not all_begun or ch.statistics().senders_waiting <= 1
+        waiting = ch.statistics().senders_waiting
+        await checkpoint()
+        # One may have been cancelled, and not have left yet; if all were, so was this.
+        assert not all_begun or waiting <= 1
 
     async with Group() as g:
         for item in ("a", "b", "c"):
@@ -140,6 +160,33 @@ async def flushed_by_giving_up() -> None:
         g.go(offer, "b")
         g.go(ch.wait_empty)
         await ch.wait_empty()
+    untouched(ch)
+
+
+@program
+async def flushed_before_another_comes() -> None:
+    """Once all have given up, one who comes then to send is not waited for."""
+    ch: Channel[str] = Channel()
+    seconds: list[float] = []
+    start = anyio.current_time()
+
+    async def wait() -> None:
+        nonlocal waits
+        waits = True
+        await ch.wait_empty()
+        seconds.append(anyio.current_time() - start)
+
+    waits = waited = False
+    async with Group() as g:
+        first = g.go(ch.send, "a")
+        g.go(wait)
+        await pause()
+        waited = waits
+        first.cancel()
+        with anyio.move_on_after(1):
+            await ch.send("b")
+    if waited:
+        assert seconds in ([], [0])
     untouched(ch)
 
 
