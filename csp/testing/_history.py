@@ -157,7 +157,7 @@ class History:
         """Return the name of the running task, or thread."""
         try:
             task = anyio.get_current_task()
-        except RuntimeError:
+        except (RuntimeError, TypeError):  # in a callback it depends on the version
             return threading.current_thread().name
         name = (task.name or "task").rpartition("<locals>.")[2]
         alike = self._tasks.setdefault(name, {})
