@@ -230,8 +230,8 @@ class _Overseer(Waiter):
     def _remind(self, signum: Signals) -> None:
         if len(self._heard) == 1:
             _log.warning(
-                "%s: asked to stop, and something still runs; once more cuts it, and "
-                "so does the end of the %g s that it has",
+                "%s: asked to stop, and something still runs; once more cuts it, as "
+                "the end of its grace does (%g s)",
                 signum.name,
                 self._stop.grace,
             )

@@ -233,15 +233,14 @@ class StopScope(Keeper):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         keeper.set(self._outer)
         try:
-            swallowed = self._scope.__exit__(exc_type, exc, traceback)
+            self._scope.__exit__(exc_type, exc, traceback)
         except BaseException as rest:  # what else was in a group with cancellations
             self._end(rest)
             raise
-        self._end(None if swallowed else exc)
-        return swallowed
+        self._end(exc)  # if the scope has caught `exc`, it raises that this was cut
 
     def _end(self, error: BaseException | None) -> None:
         """Close the books; raises, together with `error`, what they come to."""
@@ -265,17 +264,15 @@ class StopScope(Keeper):
 
     def _hand_over(self, states: list[State[Any]]) -> None:
         """Leave what outlives this scope to the one around it."""
-        outer = self._live()
         for state in states:
             self.keep(state)
+        if (outer := self._live()) is None:
+            return
         for inner in self._inner:
-            inner._outer = outer
-            if outer is not None:
-                outer._admit(inner)
-        if outer is not None:
-            outer._inner.pop(self, None)
-            post = None if outer._loop is self._loop else self._post
-            outer._waiters |= {key: own or post for key, own in self._waiters.items()}
+            outer._admit(inner)
+        outer._inner.pop(self, None)
+        post = None if outer._loop is self._loop else self._post
+        outer._waiters |= {key: own or post for key, own in self._waiters.items()}
 
     def _live(self) -> StopScope | None:
         """Return this, or when it has ended the next one around it that has not."""

@@ -22,9 +22,19 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from csp import Channel, go, run, select, send
-from csp._signals import _bells, signals
-from csp._stop import Undelivered, request_stop, stopping
+from csp import (
+    Channel,
+    Undelivered,
+    go,
+    request_stop,
+    run,
+    select,
+    send,
+    signals,
+    stopping,
+)
+from csp._park import current
+from csp._signals import _bells
 from csp.testing._clock import virtual_clock
 
 BACKENDS = ["asyncio", *(name for name in ("uvloop", "trio") if find_spec(name))]
@@ -291,8 +301,14 @@ def test_a_thread_that_does_not_return_is_named_in_the_log(
     go_on = threading.Event()
 
     async def main() -> None:
-        go(anyio.to_thread.run_sync, go_on.wait, 20, name="thread")
-        go(anyio.to_thread.run_sync, lambda: go_on.wait(20), name="thread")
+        running, in_loop = anyio.Event(), current().poster()
+
+        def crunch() -> None:
+            in_loop(running.set)
+            go_on.wait(20)
+
+        go(anyio.to_thread.run_sync, crunch)
+        await running.wait()
         raise_signal(SIGINT) if by_signal else request_stop()
         await stopping()
         if by_signal:
@@ -303,7 +319,8 @@ def test_a_thread_that_does_not_return_is_named_in_the_log(
 
     with suppress(Undelivered):  # on trio it was not cut: it had a result
         run(main, backend=loop, grace=25 if by_signal else 0.01)
-    assert re.search(r"Other threads: .* in <lambda> \(test_run.py:\d+\)", log.text)
+    assert "once more cuts it" not in log.text
+    assert re.search(r"Other threads: .* in crunch \(test_run.py:\d+\)", log.text)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -512,7 +529,7 @@ PRELUDE = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
 import anyio, anyio.to_thread, csp, csp._signals
-from csp._stop import stopping
+from csp import stopping
 
 def ready():
     print("ready", flush=True)

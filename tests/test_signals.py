@@ -15,9 +15,19 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from csp import Channel, ChannelClosed, Group, Receiver, WouldBlock, recv, select
-from csp._signals import signals
-from csp._stop import stop_scope
+from csp import (
+    Channel,
+    ChannelClosed,
+    Group,
+    Receiver,
+    WouldBlock,
+    recv,
+    select,
+    signals,
+    stop_scope,
+)
+from csp._park import current
+from csp._signals import obeying
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +86,8 @@ async def test_a_signal_wakes_a_loop_that_sleeps() -> None:
         received.wait(20)
 
     async with signals(SIGUSR1) as rx:
+        async with signals(SIGUSR2):
+            pass
         thread = threading.Thread(target=kill)
         thread.start()
         assert await rx.receive() is SIGUSR1
@@ -88,8 +100,12 @@ async def test_nothing_of_the_loop_is_left_changed() -> None:
     """Such as what wakes it; nor is a file left open, which would warn."""
     before = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+    loop = getattr(current(), "loop", None)
+    watched = getattr(loop, "_selector", None)  # asyncio's
+    files = watched and len(watched.get_map())
     async with signals(SIGUSR1), signals(SIGUSR2):
         pass
+    assert files == (watched and len(watched.get_map()))
     assert signal.set_wakeup_fd(before, warn_on_full_buffer=False) == before
 
 
@@ -263,6 +279,20 @@ async def test_only_the_main_thread_can_handle_signals() -> None:
                 pass
 
     await anyio.to_thread.run_sync(anyio.run, listen)
+
+
+async def test_a_stop_signal_that_comes_too_late_does_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What it was to stop has ended before the loop has turned."""
+    caplog.set_level("DEBUG", "csp")
+    async with stop_scope() as stop:
+        with obeying(stop, (SIGUSR1,)):
+            raise_signal(SIGUSR1)
+        await turn()
+        assert not stop.requested
+        assert not stop._waiters
+    assert not caplog.records
 
 
 def runners() -> Iterator[Any]:

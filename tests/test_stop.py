@@ -17,10 +17,24 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
-from csp import Channel, Group, WouldBlock, after, go, recv, select, select_nowait
+from csp import (
+    Channel,
+    Group,
+    Handle,
+    StopScope,
+    Undelivered,
+    WouldBlock,
+    after,
+    go,
+    recv,
+    request_stop,
+    select,
+    select_nowait,
+    stop_scope,
+    stopping,
+)
+from csp._operation import wait_for_any
 from csp._park import current
-from csp._stop import StopScope, Undelivered, request_stop, stop_scope, stopping
-from csp._tasks import Handle
 
 pytestmark = pytest.mark.anyio
 
@@ -298,7 +312,8 @@ async def test_another_thread_cannot_ask(verb: str) -> None:
         with pytest.raises(RuntimeError, match=r"run_sync\(stop.request\)"):
             await anyio.to_thread.run_sync(request_stop)
         assert not is_stopping()
-        await anyio.to_thread.run_sync(anyio.from_thread.run_sync, stop.request)
+        in_loop = functools.partial(anyio.from_thread.run_sync, request_stop)
+        await anyio.to_thread.run_sync(in_loop)
         assert is_stopping()
 
 
@@ -367,6 +382,27 @@ def test_a_loop_in_a_thread_misses_no_request(
                 g.go(anyio.to_thread.run_sync, in_thread)
                 await anyio.sleep(n % 10 / 5000)
                 stop.request()
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("backend", LOOPS)
+def test_a_request_between_a_look_and_the_wait_in_another_loop_is_seen(
+    backend: str,
+) -> None:
+    """Within a loop nothing can come between these."""
+
+    async def main() -> None:
+        async with stop_scope() as stop:
+
+            async def wait() -> None:
+                with pytest.raises(WouldBlock):
+                    select_nowait(stopping())
+                anyio.from_thread.run_sync(stop.request)
+                await wait_for_any((stopping(),), current())
+
+            await anyio.to_thread.run_sync(anyio.run, wait)
+            assert not stop._waiters
 
     anyio.run(main, backend=backend)
 

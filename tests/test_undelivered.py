@@ -20,12 +20,16 @@ from csp import (
     ChannelBroken,
     ChannelClosed,
     Group,
+    Left,
     Receiver,
     Sender,
+    Undelivered,
+    recv,
     select,
     send,
+    stop_scope,
+    stopping,
 )
-from csp._stop import Left, Undelivered, stop_scope, stopping
 from csp.testing import explore
 
 pytestmark = pytest.mark.anyio
@@ -359,13 +363,17 @@ async def test_items_that_go_round_in_circles_do_not_go_on_for_ever(n: int) -> N
     """They are still there afterwards, or in the error, and not lost."""
     ring: list[Channel[int]] = []
 
+    calls: list[int] = []
+
     def onward(i: int, item: int) -> None:
+        calls.append(i)
         ring[(i + 1) % n].send_nowait(item)
 
     async with stop_scope():
         ring += [Channel(5, on_undelivered=partial(onward, i)) for i in range(n)]
         ring[0].send_nowait(7)
     assert [item for ch in ring for item in ch.drain()] == [7]
+    assert calls == [*range(n)]
 
 
 async def test_on_undelivered_runs_outside_of_the_scope() -> None:
@@ -599,13 +607,7 @@ async def pipeline(callback: bool, how: str) -> None:
             await anyio.lowlevel.checkpoint()
             getattr(stop, how)()
     except* Undelivered as group:
-        left += [
-            item
-            for error in leaves(group)
-            if isinstance(error, Undelivered)
-            for items in error.left
-            for item in items.items
-        ]
+        left += [item for error in leaves(group) for item in items_of(error)]
     except* ChannelBroken:
         pass
     finally:
@@ -617,6 +619,41 @@ async def pipeline(callback: bool, how: str) -> None:
 async def choose(out: Sender[int], n: int) -> int | str:
     """Send unless asked to stop."""
     return (await select(sent=send(out, n), stop=stopping())).which
+
+
+async def worker() -> None:
+    """Stop one who selects between jobs and the request."""
+    done: list[int] = []
+    accepted: list[int] = []
+    left: list[int] = []
+
+    async def work(jobs: Channel[int]) -> None:
+        while (chosen := await select(job=recv(jobs), stop=stopping())).which == "job":
+            done.append(chosen.value)
+
+    async def give(jobs: Channel[int]) -> None:
+        for n in range(3):
+            await jobs.send(n)
+            accepted.append(n)
+
+    try:
+        async with stop_scope(grace=0) as stop, Group() as g:
+            jobs: Channel[int] = Channel(1)
+            g.go(give, jobs)
+            async with stop_scope():
+                g.go(work, jobs)
+                await anyio.lowlevel.checkpoint()
+                stop.request()
+    except* Undelivered as group:
+        left += [item for error in leaves(group) for item in items_of(error)]
+    finally:
+        assert done + left == accepted, f"{accepted} in, {done} done, {left} left"
+
+
+def items_of(error: BaseException) -> list[Any]:
+    """Return what the error says was left."""
+    assert isinstance(error, Undelivered)
+    return [item for left in error.left for item in left.items]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -633,3 +670,12 @@ def test_a_pipeline_that_is_stopped_loses_nothing(
         cancel=True,
         backend=backend,
     )
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_job_that_meets_the_request_is_done_or_left(
+    backend: str, scale: Callable[[int, int], int]
+) -> None:
+    """In every order of events."""
+    pytest.importorskip(backend)
+    explore(worker, runs=scale(200, 5000), cancel=True, backend=backend)
