@@ -48,7 +48,8 @@ class ChannelModel:
         self.items: list[Any] = []
         self.senders: list[_Place] = []
         self.receivers: list[_Place] = []
-        self.closed = self.broken = False
+        self.closed: bool = False
+        self.broken: bool = False
 
     def send(self, item: Any) -> Waiting | None:
         """Put `item` in, or wait."""
