@@ -192,7 +192,7 @@ def test_the_first_stop_signal_asks(loop: str, number: int, log: Any) -> None:
 
     assert run(main, backend=loop) == "done"
     assert ended == ["task"]
-    assert [record.levelname for record in log.records] == ["INFO"]
+    assert log.records[0].levelname == "INFO"  # later ones tell what is waited for
     assert f"{Signals(number).name}: asked to stop" in log.text
 
 
