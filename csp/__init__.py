@@ -26,17 +26,30 @@ csp.run(main)
 #   _stop       stop_scope, stopping, request_stop
 #   _signals    signals
 #   _run        run
+#   _limiter    Limiter
+#   _broadcast  Broadcast
+#   _taps       receiving from several sources
+#   _flow       merge, split, throttle
 
+from ._broadcast import Broadcast as Broadcast
+from ._broadcast import BroadcastStatistics as BroadcastStatistics
+from ._broadcast import Subscription as Subscription
 from ._channel import Channel as Channel
 from ._ends import ChannelStatistics as ChannelStatistics
 from ._errors import ChannelBroken as ChannelBroken
 from ._errors import ChannelClosed as ChannelClosed
 from ._errors import EndOfChannel as EndOfChannel
+from ._errors import Overloaded as Overloaded
 from ._errors import WouldBlock as WouldBlock
+from ._flow import merge as merge
+from ._flow import split as split
+from ._flow import throttle as throttle
 from ._group import Group as Group
 from ._group import go as go
 from ._handles import Receiver as Receiver
 from ._handles import Sender as Sender
+from ._limiter import Limiter as Limiter
+from ._limiter import LimiterStatistics as LimiterStatistics
 from ._operation import CLOSED as CLOSED
 from ._operation import NOT_READY as NOT_READY
 from ._operation import Closed as Closed

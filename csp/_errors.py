@@ -40,5 +40,9 @@ class ChannelBroken(_FailedSend, anyio.BrokenResourceError):
     """
 
 
+class Overloaded(Exception):
+    """There is no room to wait in: the queue of a pool or a limiter is full."""
+
+
 # Not a subclass: what a `*_nowait` raises is caught everywhere under this name.
 WouldBlock = anyio.WouldBlock

@@ -195,6 +195,6 @@ def find() -> AsyncioLoop | None:
 
 def _enter(running: AbstractEventLoop) -> AsyncioLoop:
     for loop in [*_loops]:  # a copy: another thread may be here
-        if loop.is_closed():
-            _loops.pop(loop, None)
+        if loop.is_closed() and (over := _loops.pop(loop, None)) is not None:
+            over.thread = 0
     return _loops.setdefault(running, AsyncioLoop(running))

@@ -1,0 +1,1 @@
+"""What limiters, broadcasts and flows promise: others' tests of theirs, and storms."""
