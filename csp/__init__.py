@@ -26,6 +26,9 @@ csp.run(main)
 #   _stop       stop_scope, stopping, request_stop
 #   _signals    signals
 #   _run        run
+#   _pool       Pool; _executors, _processes where its jobs run
+#   _each       each, map; _sources how they draw items
+#   _pipeline   pipeline; _running how it runs, _stages, _many, _intake, _report
 #   _limiter    Limiter
 #   _broadcast  Broadcast
 #   _taps       receiving from several sources
@@ -35,12 +38,15 @@ from ._broadcast import Broadcast as Broadcast
 from ._broadcast import BroadcastStatistics as BroadcastStatistics
 from ._broadcast import Subscription as Subscription
 from ._channel import Channel as Channel
+from ._each import each as each
+from ._each import map as map  # noqa: A004 - Python's own, in several tasks
 from ._ends import ChannelStatistics as ChannelStatistics
 from ._errors import ChannelBroken as ChannelBroken
 from ._errors import ChannelClosed as ChannelClosed
 from ._errors import EndOfChannel as EndOfChannel
 from ._errors import Overloaded as Overloaded
 from ._errors import WouldBlock as WouldBlock
+from ._executors import WorkerDied as WorkerDied
 from ._flow import merge as merge
 from ._flow import split as split
 from ._flow import throttle as throttle
@@ -58,6 +64,8 @@ from ._operation import Operation as Operation
 from ._operation import recv as recv
 from ._operation import send as send
 from ._park import Waiter as Waiter
+from ._pool import Pool as Pool
+from ._pool import PoolStatistics as PoolStatistics
 from ._run import run as run
 from ._select import Selected as Selected
 from ._select import select as select

@@ -51,6 +51,19 @@ class Shut(State[T]):
         raise shut(self._real)
 
 
+class Tap(Receives[T_co], View):
+    """A way to receive that can be closed, and does not count as a handle."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """End the waits made through this."""
+        state = self._state
+        if state.real is state:
+            self._state = Shut(state)
+            state.evict(self)
+
+
 class _Handle(View):
     """A view that is counted, and closed by itself."""
 
