@@ -13,7 +13,7 @@ import csp
 
 from ._go import go_version
 
-_LIBRARIES = ["anyio", "trio", "uvloop", "aiochan", "janus"]
+_LIBRARIES = ["anyio", "trio", "uvloop", "aiochan", "janus", "aiostream"]
 
 
 def machine() -> dict[str, str]:

@@ -23,6 +23,7 @@ csp.run(main)
 #   _timer      after, at, ticker
 #   _tasks      Handle, done
 #   _group      Group, go
+#   _account    what is reported of a stop
 #   _stop       stop_scope, stopping, request_stop
 #   _signals    signals
 #   _run        run
@@ -34,6 +35,9 @@ csp.run(main)
 #   _taps       receiving from several sources
 #   _flow       merge, split, throttle
 
+from ._account import DrainReport as DrainReport
+from ._account import Left as Left
+from ._account import Undelivered as Undelivered
 from ._broadcast import Broadcast as Broadcast
 from ._broadcast import BroadcastStatistics as BroadcastStatistics
 from ._broadcast import Subscription as Subscription
@@ -64,17 +68,19 @@ from ._operation import Operation as Operation
 from ._operation import recv as recv
 from ._operation import send as send
 from ._park import Waiter as Waiter
+from ._pipeline import Pipeline as Pipeline
+from ._pipeline import pipeline as pipeline
 from ._pool import Pool as Pool
 from ._pool import PoolStatistics as PoolStatistics
+from ._report import Failure as Failure
+from ._report import PipelineReport as PipelineReport
+from ._report import StageReport as StageReport
 from ._run import run as run
 from ._select import Selected as Selected
 from ._select import select as select
 from ._select import select_nowait as select_nowait
 from ._signals import signals as signals
-from ._stop import DrainReport as DrainReport
-from ._stop import Left as Left
 from ._stop import StopScope as StopScope
-from ._stop import Undelivered as Undelivered
 from ._stop import request_stop as request_stop
 from ._stop import stop_scope as stop_scope
 from ._stop import stopping as stopping

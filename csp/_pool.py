@@ -30,6 +30,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar, 
 
 import anyio
 
+from ._account import DrainReport
 from ._channel import Channel
 from ._errors import ChannelClosed, Overloaded
 from ._executors import Ended, Executor, Seat, ThreadSeat, WorkerDied, brief, see_out
@@ -38,7 +39,7 @@ from ._operation import begin
 from ._park import Loop, Waiter, current, uninterrupted
 from ._queue import join
 from ._state import UNBOUND
-from ._stop import DrainReport, stopping
+from ._stop import stopping, time_to_cut
 from ._tasks import Handle, current_group, done
 from ._timer import at
 
@@ -46,8 +47,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RunIn: TypeAlias = Literal["task", "thread", "process"] | Executor
-
-_MARGIN = 2.0  # seconds before the cut of the scope around, to report in
 
 
 class PoolStatistics(NamedTuple):
@@ -339,7 +338,7 @@ class Pool(Generic[T, R]):
         _check(fn, workers, queue, on_full)
         _check_place(fn, run_in)
         _check_options(on_undelivered, grace, name)
-        self.name = name or f"pool of {getattr(fn, '__qualname__', fn)!s}"
+        self.name: str = name or f"pool of {getattr(fn, '__qualname__', fn)!s}"
         self.report: DrainReport | None = None
         """What became of the jobs that were there when the block ended."""
         self._fn: Any = fn
@@ -348,7 +347,7 @@ class Pool(Generic[T, R]):
         self._limit = workers + queue  # of jobs at once
         self._seat = _seats(run_in, fn, self.name)
         self._on_undelivered = on_undelivered
-        self._grace = math.inf if grace is None else grace
+        self._grace = grace
         # Who is rejected is so by the books.  By the channel it would depend on whether
         # an idle worker waits at it already.
         capacity = self._limit if self._reject else queue
@@ -567,18 +566,12 @@ class Pool(Generic[T, R]):
     async def _watch(self) -> None:
         """Cut the jobs in time if the program is asked to stop."""
         await stopping()
-        await at(self._last_moment())
+        await at(time_to_cut(self._grace))
         self._close()
         self._cut_queued()
         for worker in [*self._staff]:
             if worker.job is not None:
                 worker.cancel()
-
-    def _last_moment(self) -> float:
-        """Return when to cut: after the grace, but in time to report."""
-        now, deadline = self._loop.time(), anyio.current_effective_deadline()
-        margin = min(_MARGIN, max(0.0, deadline - now) / 2)
-        return min(now + self._grace, deadline - margin)
 
     def _cut_queued(self) -> None:
         """Cancel the jobs that have not begun."""

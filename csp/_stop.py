@@ -24,80 +24,22 @@ cancelling the task that waits for a thread does not stop what runs in the threa
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
 import anyio
 
+from ._account import Left, Undelivered
 from ._operation import NOT_READY, NotReady, Operation
 from ._park import Loop, Waiter, current, uninterrupted
 from ._state import Keeper, State, keeper
 
 # Calls a function in a loop, soon, and from anywhere.
 Poster: TypeAlias = Callable[[Callable[[], object]], object]
-
-
-class DrainReport(NamedTuple):
-    """What became of the work that was under way when a stop was requested."""
-
-    finished: int
-    """How much of it was finished."""
-    cut: int
-    """How much was cancelled."""
-    refused: int
-    """How much was not begun."""
-    cut_names: tuple[str, ...]
-    """The names of what was cancelled."""
-    seconds: float
-    """How long it took."""
-
-
-class Left(NamedTuple):
-    """What was left in one channel."""
-
-    channel: str | None
-    """The channel's name, if it has one."""
-    items: list[Any]
-
-
-class Undelivered(Exception):
-    """A scope ended with items that nobody received, or tasks that were cut."""
-
-    left: tuple[Left, ...]
-    """The items, by channel."""
-    cut: tuple[str, ...]
-    """The names of the tasks that were cut."""
-
-    def __init__(self, left: tuple[Left, ...], cut: tuple[str, ...] = ()) -> None:
-        self.left = left
-        self.cut = cut
-        times = Counter(cut).items()
-        names = [name if n == 1 else f"{name} ({n} times)" for name, n in times]
-        held = _enumerate([_describe(*channel) for channel in left])
-        super().__init__("; ".join(filter(None, [held, _enumerate(names, "cut ")])))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.left, self.cut)
-
-
-def _describe(channel: str | None, items: list[Any]) -> str:
-    who = f"channel {channel!r}" if channel else "a channel without a name"
-    return f"{who} held {len(items)} item{'' if len(items) == 1 else 's'}"
-
-
-_SHOWN = 10  # how many channels, and how many tasks, a message names
-
-
-def _enumerate(names: Sequence[str], verb: str = "") -> str:
-    shown = [*names[:_SHOWN]]
-    if len(names) > _SHOWN:
-        shown.append(f"and {len(names) - _SHOWN} more")
-    return verb + ", ".join(shown) if names else ""
 
 
 class StopScope(Keeper):
@@ -425,3 +367,17 @@ def request_stop() -> None:
             "start the program with csp.run(main)"
         )
     scope.request()
+
+
+_MARGIN = 2.0  # seconds to report in
+
+
+def time_to_cut(grace: float | None) -> float:
+    """Return when a part of a scope that was just asked to stop is to cut what it has.
+
+    That is after its own `grace`, and some time before the scope itself does it: or
+    nobody would see the report of what was cut.
+    """
+    now, deadline = anyio.current_time(), anyio.current_effective_deadline()
+    margin = min(_MARGIN, max(0.0, deadline - now) / 2)
+    return min(now + (math.inf if grace is None else grace), deadline - margin)

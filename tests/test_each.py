@@ -15,11 +15,8 @@ import pytest
 from anyio import wait_all_tasks_blocked as parked
 from anyio.lowlevel import checkpoint
 
-from csp import Channel, ChannelClosed, EndOfChannel, Group, go
-from csp._each import each
+from csp import Channel, ChannelClosed, EndOfChannel, Group, Pool, each, go, stop_scope
 from csp._each import map as map_in_tasks
-from csp._pool import Pool
-from csp._stop import stop_scope
 from tests.conftest import BACKENDS
 from tests.semantics.cancelling import ways_on
 

@@ -33,19 +33,21 @@ from anyio.lowlevel import checkpoint
 from csp import (
     Channel,
     ChannelClosed,
+    DrainReport,
     EndOfChannel,
     Group,
     Handle,
+    Overloaded,
+    Pool,
+    PoolStatistics,
+    WorkerDied,
     after,
     done,
     go,
     select,
+    stop_scope,
 )
-from csp._errors import Overloaded
-from csp._executors import WorkerDied
-from csp._pool import Pool, PoolStatistics
 from csp._processes import ProcessSeat
-from csp._stop import DrainReport, stop_scope
 from tests.conftest import BACKENDS
 from tests.semantics.cancelling import Cancel, Way, this_task, ways_on
 
@@ -1597,7 +1599,6 @@ def test_a_function_that_cannot_be_pickled_is_refused(anyio_backend: str) -> Non
 SCRIPT = """
 import os, signal, sys, time
 import csp
-from csp._pool import Pool
 
 def square(n):
     if n == 3:
@@ -1606,7 +1607,7 @@ def square(n):
     return n * n
 
 async def main():
-    async with Pool(square, workers=1, run_in="process") as pool:
+    async with csp.Pool(square, workers=1, run_in="process") as pool:
         for n in range(5):
             print(await pool.call(n), flush=True)
 
@@ -1640,10 +1641,9 @@ def test_a_program_with_a_main_guard(
 ORPHAN = """
 import os, signal
 import csp
-from csp._pool import Pool
 
 async def main():
-    async with Pool(eval, workers=1, run_in="process") as pool:
+    async with csp.Pool(eval, workers=1, run_in="process") as pool:
         print(await pool.call("__import__('os').getpid()"), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 

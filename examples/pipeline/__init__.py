@@ -1,19 +1,15 @@
-"""A report on any text, made by a pipeline of channels.
+"""Counts the words of a text of any size, by a pipeline, and loses nothing.
 
-    python -m examples.pipeline                 on the text that comes with it
-    python -m examples.pipeline FILE            on a file
-    python -m examples.pipeline - <FILE         on standard input
+    python -m examples.pipeline                    of the novel that comes with it
+    python -m examples.pipeline FILE               of a file
+    python -m examples.pipeline FILE --output OUT  and writes the counts to a file
 
-It tells how long the text takes to read, how long its chapters are, which words and
-phrases it uses most and where each word is met first, and its longest sentence.
-Ctrl-C ends the reading; what was read by then is still counted and reported.
+Ctrl-C or SIGTERM ends the reading, and what was read is still counted; a second one
+cuts that short, and names what was not.  With --output, what has been counted is kept
+in OUT.journal, and the next run goes on from there.  So it may be interrupted at any
+moment, even by a power cut, and in the end each word has been counted once.
 
-Read on in this order:
-    cut     cuts a text into blocks
-    tally   counts what is in a block
-    flow    the pipeline, which is what this example is about
-    report  writes what was found
-    __main__  options, signals and exit codes
+Read flow.py, which is what this example is about, then journal.py and __main__.py.
 
 The text, alice.txt, is Lewis Carroll's "Alice's Adventures in Wonderland" of 1865,
 which is in the public domain.  It is alice29.txt as it comes with the sources of

@@ -1,102 +1,84 @@
-"""The program: its options, its signals and its exit codes.
+"""The program: its options, what it prints, and its exit codes.
 
-Exit codes: 0, it is done, or a signal ended the reading and nothing was lost; 1, the
-reading failed half-way; 2, it could not start.
+Exit codes: 0, it has counted all, or all that it had read when it was stopped; 1, it
+has failed; 2, it could not start; 4, it was stopped twice, and some is not counted;
+128 + signal, as the shell shows it, if that came before the counting, or after it.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import AsyncIterable
+from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
-
-import anyio
+from typing import Any
 
 import csp
 
-from .flow import analyse
-from .progress import Progress
-from .report import ledger, report
+from .flow import Text, run
+from .journal import Journal
 
-PROGRAM = "python -m examples.pipeline"
-TEXT = Path(__file__).with_name("alice.txt")
+BACKENDS = ["asyncio", "uvloop", "trio"]
+NOVEL = Path(__file__).with_name("alice.txt")
 
 
 def main() -> int:
     """Run the program; returns its exit code."""
-    options = parse_options()
-    piped = options.file == "-"
-    source = 0 if piped else options.file
-    try:
-        file = open(source, "rb", buffering=0, closefd=not piped)  # noqa: SIM115
-    except OSError as error:
-        return refuse(f"cannot read {options.file}: {error.strerror}")
-    try:
-        with file:
-            return csp.run(program, file.fileno(), options, backend=options.backend)
-    except ModuleNotFoundError as error:  # the event loop is not installed
-        return refuse(str(error))
-
-
-def refuse(reason: str) -> int:
-    """Say why the program cannot run; returns its exit code."""
-    print(f"{PROGRAM}: {reason}", file=sys.stderr)
-    return 2
-
-
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM, description="Report on the words and sentences of a text."
-    )
-    parser.add_argument(
-        "file",
-        nargs="?",
-        default=str(TEXT),
-        help="a file, or - for standard input; by default, a novel",
-    )
-    parser.add_argument("--workers", type=int, default=4, metavar="N")
-    parser.add_argument(
-        "--backend", choices=["asyncio", "uvloop", "trio"], default="asyncio"
-    )
+    parser = argparse.ArgumentParser(prog="python -m examples.pipeline")
+    parser.add_argument("file", type=Path, nargs="?", default=NOVEL)
+    parser.add_argument("--output", type=Path, help="where to write how often each is")
+    parser.add_argument("--backend", choices=BACKENDS, default="asyncio")
     options = parser.parse_args()
-    if options.workers < 1:
-        parser.error("--workers must be 1 or more")
-    return options
+    let_signals_end_it()
+    if options.output and options.output.is_dir():
+        parser.error(f"the output cannot be a directory: {options.output}")
+    undone: list[Any] = []
+    try:
+        options.file.open().close()
+        journal = Journal(options.file, options.output)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    with closing(journal):
+        text = Text(options.file, journal)
+        try:
+            csp.run(program, text, undone, backend=options.backend)
+        except ModuleNotFoundError as error:  # the event loop is not installed
+            parser.error(str(error))
+        except csp.Undelivered:  # a second signal has cut it
+            pass
+    return 4 if undone else 0
 
 
-async def program(fd: int, options: argparse.Namespace) -> int:
-    """Analyse the text, watch for signals meanwhile, and print the report."""
-    name = "standard input" if options.file == "-" else Path(options.file).name
-    stop: csp.Channel[None] = csp.Channel(name="stop")
-    progress = Progress()
-    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
-        progress.say(f"{name}: {options.workers} workers on {options.backend}")
-        async with csp.Group() as g:
-            watcher = g.go(watch, signals, stop, progress)
-            reading, total = await analyse(fd, stop, options.workers, progress)
-            watcher.cancel()
-        progress.clear()
-        for line in report(name, total):
-            print(line)
-        print()
-        if stop.closed:
-            print("Stopped before the end.", end=" ")
-        print(ledger(reading.lines, total.lines), flush=True)
-    if reading.error is not None:
-        print(f"{PROGRAM}: cannot read on: {reading.error}", file=sys.stderr)
-    return 1 if reading.error or reading.lines != total.lines else 0
+def let_signals_end_it() -> None:
+    """Have it just end on Ctrl-C, save while it counts, or if nobody reads from it."""
+    for name in ("SIGINT", "SIGPIPE"):
+        if hasattr(signal, name):  # not every system has both
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
-async def watch(
-    signals: AsyncIterable[Signals], stop: csp.Channel[None], progress: Progress
-) -> None:
-    """Close `stop` at a signal, which tells everybody who selects on it."""
-    async for signum in signals:
-        progress.say(f"{signum.name}: reads no more, and counts what it has read")
-        stop.close()
+async def program(text: Text, undone: list[Any]) -> None:
+    """Count a text, and tell what has come of that, however it ends."""
+    print(f"{len(text.journal.done)} blocks are counted already", file=sys.stderr)
+    try:
+        report = await run(text, undone, "rich" if find_spec("rich") else "lines")
+        if not report.stopped:
+            text.journal.finish()
+    finally:
+        print(text.path.name, *text.journal.table()[:20], sep="\n")
+        print(ledger(text, undone), flush=True)
+
+
+def ledger(text: Text, undone: list[Any]) -> str:
+    """Show that no block was lost which has been read."""
+    counted = len(text.journal.done.intersection(text.taken))
+    batches = [item if isinstance(item, list) else [item] for item in undone]
+    left = sorted(block.number for batch in batches for block in batch)
+    return (
+        f"{len(text.taken)} blocks read = {counted} counted + {len(left)} not counted"
+        + f": {', '.join(map(str, left))}" * bool(left)
+    )
 
 
 if __name__ == "__main__":

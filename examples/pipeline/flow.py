@@ -1,126 +1,73 @@
-"""The pipeline: read, cut, count in several workers, add up.
+"""The pipeline: blocks of lines come in, their words are counted, and that is recorded.
 
-Each stage is a task, and a bounded channel joins it to the next: a stage that is slow
-makes those before it wait, so however large a file is, little of it is in memory.
-
-Each stage closes its handles to the channels when it ends, and the last sender that
-closes ends a channel.  So an end travels down the line by itself, behind everything
-that is still in it: that is all there is to stopping without a loss.
+Each stage has tasks of its own, and between two stages there is room for a few items.
+So a slow stage makes those before it wait, and little of a large text is in memory.
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import anyio
+from anyio.to_thread import run_sync
 
-import csp
+from csp import PipelineReport, pipeline
 
-from .cut import Block, Cutter
-from .tally import Tally, count
+from .journal import Journal
 
-if TYPE_CHECKING:
-    from .progress import Progress
-
-CHUNK = 65_536
-"""Bytes read at once, and the most in a line: what is longer counts as several."""
+WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 
 
-class Reading(NamedTuple):
-    """How reading ended."""
+class Block(NamedTuple):
+    """A part of the text: its number, and its lines or how often each word is in it."""
 
-    lines: int
-    error: OSError | None
+    number: int
+    words: list[str] | Counter[str]
 
 
-async def analyse(
-    fd: int, stop: csp.Channel[None], workers: int, progress: Progress
-) -> tuple[Reading, Tally]:
-    """Read a text from `fd` until it ends or `stop` closes.
+class Text:
+    """The source: those blocks of a text that are not in the journal yet."""
 
-    Returns how the reading ended, and what was counted.
+    def __init__(self, path: Path, journal: Journal) -> None:
+        self.path = path
+        self.journal = journal
+        self.taken: list[int] = []
+
+    def __iter__(self) -> Iterator[Block]:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for number in count():
+                if not (lines := file.readlines(10_000)):
+                    break
+                if number not in self.journal.done:
+                    self.taken.append(number)
+                    yield Block(number, lines)
+
+
+def count_words(block: Block) -> Block:
+    """Count the words in a block."""
+    return Block(block.number, Counter(WORD.findall("".join(block.words).lower())))
+
+
+async def run(text: Text, undone: list[Any], progress: Any) -> PipelineReport:
+    """Count what is not in the journal yet.
+
+    Computing and writing block, so they are done in threads, and all else goes on.  On
+    a signal `csp.run` asks to stop: the source ends, and then one stage after the
+    other, when it has done what was on its way.
     """
-    lines: csp.Channel[list[str]] = csp.Channel(1, name="lines")
-    blocks: csp.Channel[Block] = csp.Channel(workers, name="blocks")
-    tallies: csp.Channel[Tally] = csp.Channel(workers, name="tallies")
-    async with csp.Group() as g:
-        reader = g.go(read, fd, stop, lines.sender())
-        g.go(cut, lines.receiver(), blocks.sender())
-        for _ in range(workers):
-            g.go(work, blocks.receiver(), tallies.sender())
-        total = await add_up(tallies.receiver(), progress)
-    return await reader, total
+    return await (
+        pipeline(text, on_undelivered=undone.append, progress=progress)
+        .map(in_thread(count_words), workers=4, name="count")
+        .batch(16, within=0.5, name="gather")
+        .each(in_thread(text.journal.write), name="record")
+        .run()
+    )
 
 
-async def read(
-    fd: int, stop: csp.Channel[None], lines: csp.Sender[list[str]]
-) -> Reading:
-    """Send the lines of `fd`, a batch at a time."""
-    total, rest, error = 0, b"", None
-    with lines:
-        try:
-            while chunk := await next_chunk(fd, stop):
-                *batch, rest = (rest + chunk).split(b"\n")
-                if len(rest) > CHUNK:
-                    batch, rest = [*batch, rest], b""
-                total += len(batch)
-                await lines.send([line.decode(errors="replace") for line in batch])
-        except OSError as failure:  # an end like others: what came before it counts
-            error = failure
-        if rest:
-            total += 1
-            await lines.send([rest.decode(errors="replace")])
-    return Reading(total, error)
-
-
-async def next_chunk(fd: int, stop: csp.Channel[None]) -> bytes:
-    """Wait for input and read it; returns nothing at its end or if `stop` closes.
-
-    Whatever can be awaited can be a choice of a select: start it with `go`, choose
-    among `done` and others, and cancel it if another was chosen.
-    """
-    readable = csp.go(wait_readable, fd)
-    match await csp.select(stop=csp.recv(stop), go=csp.done(readable), priority=True):
-        case "stop", _:
-            readable.cancel()
-            return b""
-    return await anyio.to_thread.run_sync(os.read, fd, CHUNK)
-
-
-async def wait_readable(fd: int) -> None:
-    """Wait until reading from `fd` makes nobody wait."""
-    with suppress(PermissionError):  # a file on a disk: it never does
-        await anyio.wait_readable(fd)
-
-
-async def cut(lines: csp.Receiver[list[str]], blocks: csp.Sender[Block]) -> None:
-    """Cut the text into blocks."""
-    cutter = Cutter()
-    with lines, blocks:
-        async for batch in lines:
-            await blocks.send_many(cutter.feed(batch))
-        await blocks.send_many(cutter.finish())
-
-
-async def work(blocks: csp.Receiver[Block], tallies: csp.Sender[Tally]) -> None:
-    """Count blocks, each in a thread, so that everything else goes on meanwhile."""
-    with blocks, tallies:
-        async for block in blocks:
-            await tallies.send(await anyio.to_thread.run_sync(count, block))
-
-
-async def add_up(tallies: csp.Receiver[Tally], progress: Progress) -> Tally:
-    """Add up what was counted, and tell how far it is."""
-    total = Tally()
-    tick = csp.ticker(progress.period)
-    with tallies:
-        while True:
-            match await csp.select(tally=csp.recv(tallies), tick=tick):
-                case "tally", csp.Closed():
-                    return total
-                case "tally", tally:
-                    total.add(tally)
-                case "tick", _:
-                    progress.show(f"{total.lines:,} lines counted")
+def in_thread(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return an async function that calls `fn` in a thread."""
+    return lambda item: run_sync(fn, item)

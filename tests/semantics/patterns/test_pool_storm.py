@@ -19,9 +19,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from csp import ChannelClosed, done
-from csp._errors import Overloaded
-from csp._pool import Pool
+from csp import ChannelClosed, Overloaded, Pool, done
 from tests.semantics.cancelling import Cancel, Way, ways_on
 
 pytestmark = pytest.mark.anyio

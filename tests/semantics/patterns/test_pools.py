@@ -16,12 +16,19 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from csp import Channel, ChannelClosed, Group, after, done, select
-from csp._each import each
+from csp import (
+    Channel,
+    ChannelClosed,
+    Group,
+    Overloaded,
+    Pool,
+    after,
+    done,
+    each,
+    select,
+    stop_scope,
+)
 from csp._each import map as map_in_tasks
-from csp._errors import Overloaded
-from csp._pool import Pool
-from csp._stop import stop_scope
 from csp.testing import explore
 
 BACKENDS = ("asyncio", *(["trio"] if find_spec("trio") else []))
