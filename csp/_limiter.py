@@ -255,7 +255,7 @@ class Limiter(Limited):
     def _bind(self, loop: Loop) -> None:
         """Make sure that it is used on one loop, until that has ended."""
         if self._loop is not loop:
-            if self._loop is not UNBOUND and self._loop.thread:
+            if self._loop is not UNBOUND and not self._loop.is_over():
                 self._loop.refuse(self, _REMEDY)
             self._loop = loop
 

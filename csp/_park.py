@@ -145,6 +145,10 @@ class Loop:
             f"write: {remedy}"
         )
 
+    def is_over(self) -> bool:
+        """Tell whether this loop is known to have ended."""
+        return not self.thread
+
     def starter(self, tasks: TaskGroup) -> Starter:
         """Return how to start tasks in a group that the running task just entered."""
         raise NotImplementedError

@@ -155,6 +155,9 @@ class AsyncioLoop(Loop):
     def starter(self, tasks: TaskGroup) -> Starter:
         return lambda coro, name: tasks.create_task(coro, name=name).cancel
 
+    def is_over(self) -> bool:
+        return self.loop.is_closed()
+
     def poster(self) -> Callable[[Callable[[], object]], object]:
         return self.loop.call_soon_threadsafe
 
@@ -195,6 +198,6 @@ def find() -> AsyncioLoop | None:
 
 def _enter(running: AbstractEventLoop) -> AsyncioLoop:
     for loop in [*_loops]:  # a copy: another thread may be here
-        if loop.is_closed() and (over := _loops.pop(loop, None)) is not None:
-            over.thread = 0
+        if loop.is_closed():
+            _loops.pop(loop, None)
     return _loops.setdefault(running, AsyncioLoop(running))
