@@ -1,0 +1,479 @@
+"""TLS: certificates that are read anew when they change, and encrypted connections.
+
+The sans-IO half is the standard library's `SSLObject`, which reads and writes two
+buffers in memory.  What this adds is to carry them to and from a connection:
+
+* Who sends waits until the kernel has what he wrote.  Who receives may have to send as
+  well, such as an answer to a change of keys; if somebody is sending already, that one
+  takes it along.
+* A send that is cancelled, or late, leaves whole records behind, or the rest of one,
+  which the next send begins with.  So the stream is never garbled.
+* When a handshake fails, the peer is told why, with an alert.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import anyio
+from anyio.streams.tls import TLSAttribute
+
+from csp._park import current
+
+from ._connection import RECEIVE, Connection, SocketConnection
+
+_log = logging.getLogger("csp.net")
+
+Path: TypeAlias = str | os.PathLike[str]
+Pair: TypeAlias = tuple[Path, Path]
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_CLIENTS = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # for TLS 1.2; 1.3 has none that are weak
+_CHUNK = 65536  # bytes encrypted at a time
+_LINGER = 1.0  # seconds for a client to read that it should speak TLS
+
+PLAIN_HTTP = (
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+)
+
+
+class TLS:
+    """How a server encrypts: its certificates, and what it asks of clients.
+
+        tls = TLS("cert.pem", "key.pem", sni={"example.org": ("org.pem", "org.key")})
+        await serve(handler, ":443", tls=tls)
+
+    The files are read again when they change, for the connections that come then.  If
+    they cannot be used, that is logged, and the old ones stay.
+
+    Args:
+        cert: The path of the certificate, with those up to the root after it; PEM.
+        key: The path of its key, not encrypted.
+        sni: Other certificates and keys, by the name that the client asks for;
+            ``"*.example.org"`` is for any one label there.
+        client_ca: The path of the certificates by which clients are verified.
+        client_cert: Whether they must have one.
+        alpn: The protocols that clients may choose from, best first.
+        min_version: "1.2" or "1.3".
+
+    Raises:
+        OSError: A file cannot be read, or does not hold what it should.
+    """
+
+    def __init__(
+        self,
+        cert: Path,
+        key: Path,
+        *,
+        sni: Mapping[str, Pair] | None = None,
+        client_ca: Path | None = None,
+        client_cert: Literal["none", "optional", "required"] = "none",
+        alpn: Sequence[str] = ("http/1.1",),
+        min_version: Literal["1.2", "1.3"] = "1.2",
+    ) -> None:
+        _check("client_cert", client_cert, _CLIENTS)
+        _check("min_version", min_version, _VERSIONS)
+        if client_cert != "none" and client_ca is None:
+            raise ValueError(f"client_cert={client_cert!r} needs client_ca, to verify")
+        self._alpn = [*alpn]
+        self._client_ca = client_ca
+        self._client_cert = client_cert
+        self._min_version = min_version
+        self._default = self._files(cert, key)
+        self._named = {name: self._files(*pair) for name, pair in (sni or {}).items()}
+        self._given: ssl.SSLContext | None = None
+
+    @classmethod
+    def given(cls, context: ssl.SSLContext) -> TLS:
+        """Make one of a context that somebody else looks after."""
+        self = cls.__new__(cls)
+        self._given = context
+        self._named = {}
+        return self
+
+    def reload(self) -> None:
+        """Read the files again, even if they seem not to have changed.
+
+        Raises:
+            OSError: As when it was made; then the old ones stay.
+        """
+        if self._given is None:
+            for files in (self._default, *self._named.values()):
+                files.load()
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a connection that comes now is encrypted with."""
+        return self._given or self._default.context()
+
+    def wrap(
+        self, transport: SocketConnection, plain_answer: bytes | None = None
+    ) -> TLSConnection:
+        """Make an encrypted connection of one that was accepted.
+
+        `plain_answer` is what a client is sent that speaks plain HTTP.
+        """
+
+        def begin(into: ssl.MemoryBIO, out: ssl.MemoryBIO) -> ssl.SSLObject:
+            return self.context().wrap_bio(into, out, server_side=True)
+
+        return TLSConnection(transport, begin, plain_answer)
+
+    def _files(self, cert: Path, key: Path) -> _Files:
+        def make() -> ssl.SSLContext:
+            return self._make(cert, key)
+
+        return _Files(make, [p for p in (cert, key, self._client_ca) if p is not None])
+
+    def _make(self, cert: Path, key: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = _VERSIONS[self._min_version]
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        context.set_ciphers(_CIPHERS)
+        context.verify_mode = _CLIENTS[self._client_cert]
+        context.sni_callback = self._choose
+        if self._alpn:
+            context.set_alpn_protocols(self._alpn)
+        try:
+            context.load_cert_chain(cert, key, password=_no_password)
+            if self._client_ca is not None:
+                context.load_verify_locations(self._client_ca)
+        except (OSError, ValueError) as error:
+            raise OSError(
+                f"cannot use the certificate {os.fspath(cert)!r} with the key "
+                f"{os.fspath(key)!r}: {error}"
+            ) from error
+        return context
+
+    def _choose(self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        """Take the certificate that the client asks for, if there is one."""
+        name = (name or "").lower()
+        files = self._named.get(name) or self._named.get("*." + name.partition(".")[2])
+        if files is not None:
+            tls.context = files.context()
+
+
+class _Files:
+    """A context that was made of files, and is made anew when they change."""
+
+    def __init__(self, make: Callable[[], ssl.SSLContext], paths: list[Path]) -> None:
+        self._make = make
+        self._paths = paths
+        self.load()
+
+    def load(self) -> None:
+        """Make it; raises OSError if the files are no good."""
+        self._seen = self._look()
+        self._context = self._make()
+
+    def context(self) -> ssl.SSLContext:
+        """Return it, made of the files as they are now, or were when they were good."""
+        if self._look() != self._seen:
+            try:
+                self.load()
+            except OSError as error:
+                _log.error("%s; the old one stays in use", error)
+            else:
+                _log.info("certificate %s has changed and was read", self._paths[0])
+        return self._context
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp(path) for path in self._paths]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and nobody is there to be asked")
+
+
+def _check(name: str, value: object, table: Mapping[str, object]) -> None:
+    if value not in table:
+        raise ValueError(f"{name} must be one of {[*table]}, not {value!r}")
+
+
+TLSLike: TypeAlias = TLS | ssl.SSLContext | Pair
+
+
+def as_tls(tls: TLSLike) -> TLS:
+    """Return what `listen` was given as a `TLS`."""
+    if isinstance(tls, TLS):
+        return tls
+    if isinstance(tls, ssl.SSLContext):
+        return TLS.given(tls)
+    if isinstance(tls, tuple):
+        return TLS(*tls)
+    raise TypeError(
+        "tls takes a TLS, an ssl.SSLContext, or the paths of a certificate and its key "
+        f"as a tuple, not {tls!r}"
+    )
+
+
+async def secure(
+    conn: SocketConnection, tls: Literal[True] | ssl.SSLContext, server_name: str | None
+) -> TLSConnection:
+    """Encrypt a connection that was dialled; closes it if the handshake fails."""
+    try:
+        if tls is not True and not isinstance(tls, ssl.SSLContext):
+            raise TypeError(f"to call, tls takes True or an SSLContext, not {tls!r}")
+        context = ssl.create_default_context() if tls is True else tls
+
+        def begin(into: ssl.MemoryBIO, out: ssl.MemoryBIO) -> ssl.SSLObject:
+            return context.wrap_bio(into, out, server_hostname=server_name)
+
+        secured = TLSConnection(conn, begin)
+        await secured.handshake()
+    except BaseException:
+        conn.close()
+        raise
+    return secured
+
+
+class TLSConnection(Connection):
+    """An encrypted connection.
+
+    Besides anyio's attributes of sockets it has those of `TLSAttribute`.  The counters
+    count what goes over the wire, encrypted.
+    """
+
+    secure: ClassVar[bool] = True
+
+    transport: SocketConnection
+    """What carries it."""
+
+    def __init__(
+        self,
+        transport: SocketConnection,
+        begin: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject],
+        plain_answer: bytes | None = None,
+    ) -> None:
+        self.transport = transport
+        self._loop = current()
+        self._begin = begin
+        self._plain_answer = plain_answer
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None  # once the handshake has begun
+        self._ready = False  # whether that is done
+        self._error: Exception | None = None  # with which it failed
+        self._raised: Exception | None = None  # what was raised last for such a reason
+        self._rest = b""  # of a record that was sent in part
+        self._shaking = anyio.Lock(fast_acquire=True)
+        self._flushing = anyio.Lock(fast_acquire=True)
+        self._receiving = self._sending = False
+
+    async def handshake(self) -> None:
+        """Agree with the peer how to encrypt, if that was not done yet.
+
+        The first receive or send does this as well.
+
+        Raises:
+            ssl.SSLError: They could not; the peer has been told.
+            EndOfStream, BrokenResourceError, ClosedResourceError, TimeoutError: As for
+                `receive` and `send`.
+        """
+        if self._ready:
+            return
+        async with self._shaking:
+            if self._error is not None:
+                raise self._broken(self._error) from self._error
+            if self._tls is None:
+                self._tls = self._begin(self._in, self._out)
+            try:
+                await self._do(self._tls.do_handshake)
+                await self._flush()
+            except ssl.SSLError as error:
+                self._error = error
+                await self._refuse(error)
+                raise
+            self._ready = True
+
+    async def _refuse(self, error: ssl.SSLError) -> None:
+        """Tell the peer what is wrong, as well as that can be done."""
+        plain = error.reason == "HTTP_REQUEST" and self._plain_answer is not None
+        told = self._plain_answer if plain else self._out.read()
+        with suppress(OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+            await self.transport.send(told or b"")
+            if plain:  # to close with something unread would take the answer back
+                await self.transport.send_eof()
+                with anyio.move_on_after(_LINGER):
+                    while self.transport.bytes_received < RECEIVE:
+                        await self.transport.receive()
+
+    async def _begun(self) -> ssl.SSLObject:
+        """Return what encrypts, after a handshake if need be."""
+        if not self._ready:
+            try:
+                await self.handshake()
+            except ssl.SSLError as error:
+                raise self._broken(error) from error
+        if self.transport._closed:
+            raise anyio.ClosedResourceError
+        assert self._tls is not None
+        return self._tls
+
+    async def _do(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call what needs to receive more, until it does not.
+
+        It returns at once then: what it has taken must not be lost to a cancellation.
+        """
+        while True:
+            try:
+                return fn(*args)
+            except ssl.SSLWantReadError:
+                if self._out.pending and not self._flushing.locked():
+                    await self._flush()
+                try:
+                    self._in.write(await self.transport.receive())
+                except anyio.EndOfStream:
+                    self._in.write_eof()
+
+    async def receive(self, max_bytes: int = RECEIVE) -> bytes:
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes must be 1 or more, not {max_bytes!r}")
+        if self._receiving:
+            raise anyio.BusyResourceError("receiving from")
+        self._receiving = True
+        try:
+            if self._loop.budget <= 0:
+                await self._loop.checkpoint()
+            self._loop.budget -= 1
+            tls = await self._begun()
+            data: bytes = await self._do(tls.read, max_bytes)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            data = b""
+        except ssl.SSLError as error:
+            raise self._broken(error) from error
+        finally:
+            self._receiving = False
+        if not data:
+            self._raised = anyio.EndOfStream()
+            raise self._raised
+        return data
+
+    async def send(self, item: bytes) -> None:
+        if self._sending:
+            raise anyio.BusyResourceError("sending to")
+        self._sending = True
+        try:
+            tls = await self._begun()
+            await self._flush()
+            data = memoryview(item).cast("B")
+            while data:
+                written = tls.write(data[:_CHUNK])
+                data = data[written:]
+                await self._flush()
+        except ssl.SSLError as error:
+            raise self._broken(error) from error
+        finally:
+            self._sending = False
+
+    def _broken(self, error: Exception) -> anyio.BrokenResourceError:
+        self._raised = anyio.BrokenResourceError(f"TLS: {error}")
+        return self._raised
+
+    def raised(self, error: BaseException) -> bool:
+        return error is self._raised or self.transport.raised(error)
+
+    async def _flush(self) -> None:
+        """Send what has been encrypted."""
+        async with self._flushing:
+            while data := self._rest or self._out.read():
+                before = self.transport.bytes_sent
+                self._rest = data
+                try:
+                    await self.transport.send(data)
+                finally:
+                    self._rest = data[self.transport.bytes_sent - before :]
+
+    async def send_eof(self) -> None:
+        """Raise NotImplementedError, as anyio's TLS streams do."""
+        raise NotImplementedError("a connection with TLS can only be closed as a whole")
+
+    def close(self) -> None:
+        if self._tls is not None and self._ready and not self.transport._closed:
+            self._say_goodbye(self._tls)
+        self._raised = self._error = None  # their tracebacks lead back here
+        self.transport.close()
+
+    def _say_goodbye(self, tls: ssl.SSLObject) -> None:
+        """Mark the end for the peer, if that can be done at once."""
+        sock = self.transport._raw_socket
+        with suppress(OSError):
+            tls.unwrap()  # raises, as the peer has not answered
+        with suppress(OSError):
+            if not self._rest:
+                sock.send(self._out.read())
+        with suppress(OSError):
+            if not tls.server_side:  # tickets, unread, would make the end a reset
+                sock.recv(RECEIVE)
+
+    @property
+    def read_deadline(self) -> float:
+        return self.transport.read_deadline
+
+    @read_deadline.setter
+    def read_deadline(self, when: float) -> None:
+        self.transport.read_deadline = when
+
+    @property
+    def write_deadline(self) -> float:
+        return self.transport.write_deadline
+
+    @write_deadline.setter
+    def write_deadline(self, when: float) -> None:
+        self.transport.write_deadline = when
+
+    @property
+    def bytes_received(self) -> int:  # type: ignore[override]
+        return self.transport.bytes_received
+
+    @property
+    def bytes_sent(self) -> int:  # type: ignore[override]
+        return self.transport.bytes_sent
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.unsent
+
+    @property
+    def peer(self) -> str:  # type: ignore[override]
+        return self.transport.peer
+
+    @property
+    def local(self) -> str:  # type: ignore[override]
+        return self.transport.local
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        attributes = {**self.transport.extra_attributes}
+        tls = self._tls
+        if tls is not None and self._ready:
+            attributes |= {
+                TLSAttribute.alpn_protocol: tls.selected_alpn_protocol,
+                TLSAttribute.cipher: tls.cipher,
+                TLSAttribute.peer_certificate: lambda: tls.getpeercert(False),
+                TLSAttribute.peer_certificate_binary: lambda: tls.getpeercert(True),
+                TLSAttribute.server_side: lambda: tls.server_side,
+                TLSAttribute.shared_ciphers: tls.shared_ciphers,
+                TLSAttribute.ssl_object: lambda: tls,
+                TLSAttribute.standard_compatible: lambda: False,
+                TLSAttribute.tls_version: tls.version,
+            }
+        return attributes
