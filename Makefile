@@ -1,12 +1,12 @@
 # Needs Python 3.11 or later with pip and venv; installs all else under .venv/.
 #
 #   make test ARGS="-k select --stress"     make test PYTHON=python3.13
-#   make test REQUIREMENTS=lowest           make demo INPUT=README.md
+#   make test REQUIREMENTS=lowest           make demo ADDRESS=:8000
 
 PYTHON ?= python3
 REQUIREMENTS ?= test
 ARGS ?=
-INPUT ?=
+ADDRESS ?=
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 VENVS := .venv/$(VERSION)
@@ -22,7 +22,7 @@ test: $(TEST)/.package
 	$(TEST)/bin/python -m pytest $(ARGS)
 
 demo: $(TEST)/.package
-	$(TEST)/bin/python -m examples.pipeline $(INPUT)
+	$(TEST)/bin/python -m examples.http $(ADDRESS)
 
 lint: $(LINT)/.package
 	$(LINT)/bin/ruff check

@@ -157,3 +157,16 @@ def test_links_within_the_project_lead_somewhere(page):
         target = page.parent / link["path"] if link["path"] else page
         assert target.exists(), link[0]
         assert not link["heading"] or link["heading"] in headings_of(target), link[0]
+
+
+PROMISE = re.compile(r"`(?P<file>test_\w+\.py)::(?P<test>test_\w+)`")
+
+
+def test_each_promise_of_the_server_has_its_test():
+    """Under the name that the page gives."""
+    page = (ROOT / "docs" / "server-behaviour.md").read_text()
+    promises = PROMISE.findall(page)
+    assert len(promises) == page.count("\n| ") - page.count("| promise | test |")
+    for file, test in promises:
+        pages = [path.read_text() for path in (ROOT / "tests").rglob(file)]
+        assert any(f"def {test}(" in text for text in pages), (file, test)

@@ -22,10 +22,10 @@ import anyio
 import attrs
 from anyio.abc import TaskStatus
 
+from csp._account import DrainReport
 from csp._channel import Channel
 from csp._group import Group, _name_of, call
 from csp._park import current
-from csp._account import DrainReport
 from csp._stop import innermost, stopping
 from csp._tasks import Handle, current_group
 
