@@ -21,7 +21,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def errors(caplog):
     """What is logged as an error."""
     caplog.set_level(logging.INFO)
-    return lambda: [r for r in caplog.records if r.levelno >= logging.ERROR]
+    return lambda: [
+        r
+        for r in caplog.records
+        if r.levelno >= logging.ERROR and r.name.startswith("csp")
+    ]
 
 
 async def echo(request):

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.anyio
 def errors(caplog):
     """What is logged as an error."""
     caplog.set_level(logging.INFO)
-    return lambda: [r for r in caplog.records if r.levelno >= logging.ERROR]
+    return lambda: [
+        r
+        for r in caplog.records
+        if r.levelno >= logging.ERROR and r.name.startswith("csp")
+    ]
 
 
 def raising(error):

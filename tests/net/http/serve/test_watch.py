@@ -20,7 +20,11 @@ LONG = 5_000  # seconds
 def errors(caplog):
     """What is logged as an error."""
     caplog.set_level(logging.INFO)
-    return lambda: [r for r in caplog.records if r.levelno >= logging.ERROR]
+    return lambda: [
+        r
+        for r in caplog.records
+        if r.levelno >= logging.ERROR and r.name.startswith("csp")
+    ]
 
 
 class Watched:
