@@ -1,45 +1,48 @@
-"""Serve until Ctrl-C, and then say how it ended."""
+"""The program: it serves until Ctrl-C, and then says how it ended.
+
+Exit codes: 0, all was finished; 3, it could not start; 4, something was cut.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import math
-from argparse import ArgumentParser
-
-import anyio
 
 import csp
-from csp.net import http
+from csp.net import http, listen
 
-from . import __doc__ as what_to_try
 from .app import app
 
+TRY = """
+Try, from another terminal, and press Ctrl-C here meanwhile:
 
-async def main(address: str) -> None:
-    """Say where it listens, serve, and print the report."""
-    async with csp.Group() as g:
-        limits = http.Limits(body_bytes=math.inf)
-        [bound] = await g.start(listening, address, limits)
-        print(f"listening on {bound}", flush=True)
+    curl http://{0}/
+    curl -N http://{0}/count                                 a number a second
+    curl -T FILE --limit-rate 1M http://{0}/upload | cat     as slow as you like
+"""
 
 
-async def listening(
-    address: str,
-    limits: http.Limits,
-    *,
-    task_status: anyio.abc.TaskStatus[tuple[str, ...]],
-) -> None:
-    """Serve, and say what became of the connections."""
-    report = await http.serve(app, address, limits=limits, task_status=task_status)
-    print(f"{report.finished} connections finished, {report.cut} cut")
+async def main(address: str) -> int:
+    """Listen, serve, and print the report."""
+    listener = await listen(address)
+    print("listening on", listener.address)
+    print(TRY.format(listener.address), flush=True)
+    limits = http.Limits(body_bytes=math.inf)
+    report = await http.serve(app, listener, limits=limits)
+    print(f"{report.finished} finished, {report.cut} cut, in {report.seconds:.1f} s")
+    return 4 if report.cut else 0
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(prog="python -m examples.http", description=what_to_try)
+    parser = argparse.ArgumentParser(prog="python -m examples.http")
     parser.add_argument("address", nargs="?", default="127.0.0.1:8080")
-    parser.add_argument(
-        "--backend", default="asyncio", choices=["asyncio", "uvloop", "trio"]
-    )
+    backends = ["asyncio", "uvloop", "trio"]
+    parser.add_argument("--backend", choices=backends, default="asyncio")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    csp.run(main, options.address, backend=options.backend)
+    try:
+        code = csp.run(main, options.address, backend=options.backend)
+    except (ModuleNotFoundError, OSError, ValueError) as error:
+        parser.exit(3, f"{parser.prog}: {error}\n")
+    parser.exit(code)

@@ -1,0 +1,150 @@
+"""Does the HTTP example do what it says to try, and finish it when it is stopped?
+
+It runs as a process of its own; the clients are those of the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from http.client import HTTPConnection
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("httptools")
+
+ROOT = Path(__file__).parent.parent
+BACKENDS = [name for name in ("asyncio", "uvloop", "trio") if find_spec(name)]
+TIMEOUT = 30  # seconds for anything
+SIZE = 20 * 2**20  # of an upload, which is more than a server takes by default
+
+
+class Example:
+    """The example, running."""
+
+    def __init__(self, *args):
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "examples.http", *args],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.first = self.process.stdout.readline()
+        self.address = self.first.removeprefix("listening on ").strip()
+
+    def connect(self):
+        return HTTPConnection(self.address, timeout=TIMEOUT)
+
+    def ask(self, method, path, body=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def stop(self, signum=signal.SIGTERM):
+        """Return its exit code, and what it has said."""
+        self.process.send_signal(signum)
+        return self.end()
+
+    def end(self):
+        """Wait for the end; returns the same."""
+        process = self.process
+        output, errors = process.stdout.read(), process.stderr.read()
+        return process.wait(TIMEOUT), output, errors
+
+
+@pytest.fixture
+def start():
+    """Start examples, and see to it that they end."""
+    running = []
+
+    def start(*args):
+        running.append(Example(*args))
+        return running[-1]
+
+    yield start
+    for example in running:
+        example.process.kill()
+        example.process.communicate()
+
+
+@pytest.fixture(params=BACKENDS)
+def example(request, start):
+    """The example on any free port, on each event loop."""
+    return start("127.0.0.1:0", "--backend", request.param)
+
+
+def test_it_says_what_to_try(example):
+    """With the address that it listens at."""
+    code, output, _ = example.stop(signal.SIGINT)
+    assert code == 0
+    for path in ("/", "/count", "/upload"):
+        assert f"http://{example.address}{path}" in output
+    assert "0 finished, 0 cut" in output
+
+
+def test_hello(example):
+    """The talk's."""
+    assert example.ask("GET", "/") == (200, b"Hello, www!\n")
+    assert example.ask("HEAD", "/") == (200, b"")
+
+
+def test_an_upload(example):
+    """Of any size."""
+    body = bytes(SIZE)
+    status, answer = example.ask("PUT", "/upload", body)
+    assert status == 200
+    assert json.loads(answer) == {"bytes": SIZE, "sha256": sha256(body).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("DELETE", "/", 405), ("POST", "/count", 405)],
+)
+def test_what_is_not_there(example, method, path, status):
+    """Is a problem document."""
+    found, answer = example.ask(method, path)
+    assert (found, json.loads(answer)["status"]) == (status, status)
+
+
+def test_a_stop_in_the_middle(example):
+    """A stream is ended in order, and an upload is finished."""
+    counting, uploading = example.connect(), example.connect()
+    counting.request("GET", "/count")
+    stream = counting.getresponse()
+    assert stream.readline() == b"0\n"
+    uploading.putrequest("PUT", "/upload")
+    uploading.putheader("Content-Length", "4")
+    uploading.endheaders(b"ab")
+    example.process.send_signal(signal.SIGTERM)
+    assert stream.read() == b"the server stops\n"
+    uploading.send(b"cd")
+    response = uploading.getresponse()
+    assert (response.status, response.getheader("connection")) == (200, "close")
+    assert json.loads(response.read())["bytes"] == 4
+    for connection in (counting, uploading):
+        connection.close()
+    code, output, errors = example.end()
+    assert code == 0
+    assert "2 finished, 0 cut" in output
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:70000"])
+def test_what_it_cannot_do_is_one_sentence(start, address):
+    """And exit code 3."""
+    example = start(address)
+    code, output, errors = example.end()
+    assert code == 3
+    assert errors.count("\n") == 1
+    assert address in errors
+    assert not output
