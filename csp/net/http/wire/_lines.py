@@ -8,9 +8,7 @@ no value has a CR, LF, NUL or any other, wherever it came from.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
-
-from csp.net.http._headers import RawHeaders
+from typing import Final, NamedTuple, TypeAlias
 
 from ._grammar import TOKEN
 
@@ -30,6 +28,9 @@ _SENT_NAMES = 1_000  # for how many
 _SENT_NAME_LENGTH = 100  # and up to which length
 
 
+Field: TypeAlias = tuple[bytes, bytes]
+
+
 class Said(NamedTuple):
     """What a handler's own fields say of framing and connection."""
 
@@ -41,10 +42,10 @@ class Said(NamedTuple):
 _NOTHING = Said()
 
 
-def add_lines(lines: list[bytes], raw: RawHeaders) -> Said:
+def add_lines(lines: list[bytes], fields: Iterable[Field]) -> Said:
     """Add all fields but those that frame; returns what those say."""
     particular = []
-    for pair in raw:
+    for pair in fields:
         name = pair[0]
         kind = _sent.get(name)
         if kind is None:
@@ -56,9 +57,7 @@ def add_lines(lines: list[bytes], raw: RawHeaders) -> Said:
     return _sort_out(lines, particular) if particular else _NOTHING
 
 
-def _sort_out(
-    lines: list[bytes], fields: Iterable[tuple[int, tuple[bytes, bytes]]]
-) -> Said:
+def _sort_out(lines: list[bytes], fields: Iterable[tuple[int, Field]]) -> Said:
     length, closing, date = _NOTHING
     for kind, (name, value) in fields:
         if kind == _LENGTH:
@@ -102,23 +101,16 @@ def _length(value: bytes, before: int | None) -> int:
     return length
 
 
-def join(lines: list[bytes], raw: RawHeaders) -> bytes:
-    """Join lines, and an empty one, if that is all they are; `raw` is what to blame."""
-    lines.append(b"\r\n")
+def join(lines: list[bytes], fields: Iterable[Field]) -> bytes:
+    """Join lines, if that is all they are; else the fields are to blame."""
     joined = b"".join(lines)
     if joined.translate(None, _ALL_BUT_CONTROLS) != b"\r\n" * len(lines):
-        raise _complaint(raw)
+        [bad, *_] = [f for f in fields if f[1].translate(None, _ALL_BUT_CONTROLS)]
+        raise ValueError(
+            f"{shown(*bad)} cannot be sent: it has a line end or another control "
+            f"character"
+        )
     return joined
-
-
-def _complaint(raw: RawHeaders) -> ValueError:
-    for name, value in raw:
-        if value.translate(None, _ALL_BUT_CONTROLS):
-            return ValueError(
-                f"{shown(name, value)} cannot be sent: it has a line end or another "
-                f"control character"
-            )
-    return ValueError("Date has a line end or another control character")
 
 
 def shown(name: bytes, value: bytes) -> str:

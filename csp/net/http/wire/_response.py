@@ -31,7 +31,7 @@ from csp.net.http._headers import Headers, RawHeaders
 
 from ._events import HTTP_1_0, HTTP_1_1, Version
 from ._grammar import NOT_IN_TRAILERS
-from ._lines import add_lines, join, shown
+from ._lines import Field, Said, add_lines, join, shown
 
 Framing: TypeAlias = Literal["none", "length", "chunked", "close"]
 
@@ -165,7 +165,7 @@ def informational(status: int, headers: Headers | None = None) -> bytes:
     raw = headers.raw if headers is not None else []
     lines = [_status_line(status)]
     add_lines(lines, raw)
-    return join(lines, raw)
+    return join(lines, raw) + b"\r\n"
 
 
 def chunk(data: bytes) -> bytes:
@@ -188,7 +188,7 @@ def last_chunk(trailers: Headers | None = None) -> bytes:
             raise ValueError(f"{shown(name, value)} cannot be a trailer")
     lines = [b"0\r\n"]
     add_lines(lines, raw)
-    return join(lines, raw)
+    return join(lines, raw) + b"\r\n"
 
 
 def http_date(seconds: float) -> bytes:
@@ -220,10 +220,8 @@ def _compose(  # noqa: PLR0917
     date: bytes | None,
 ) -> tuple[bytes, Framing, int, bool]:
     """Return a head, how the body is framed, its length, and whether to go on after."""
-    lines = [_status_line(status)]
-    if status < 200:  # noqa: PLR2004
-        raise ValueError(f"{status} is an informational status: a response comes after")
-    stated, closing, dated = add_lines(lines, raw)
+    begin = _recall if len(raw) <= _FEW else _begin
+    head, (stated, closing, dated) = begin(status, tuple(raw))
     if length is None:
         length = stated
     framing = frame(method, version, status, length)
@@ -233,19 +231,38 @@ def _compose(  # noqa: PLR0917
             raise WrongLength(
                 f"Content-Length is {stated}, but the body has {length} bytes"
             )
-        lines.append(b"Content-Length: %d\r\n" % length)
+        head += b"Content-Length: %d\r\n" % length
     elif framing == "chunked":
-        lines.append(b"Transfer-Encoding: chunked\r\n")
+        head += b"Transfer-Encoding: chunked\r\n"
     elif framing == "none" and (told := _told(status, length, stated)) is not None:
-        lines.append(b"Content-Length: %d\r\n" % told)
+        head += b"Content-Length: %d\r\n" % told
     if date is not None and not dated:
-        lines.append(b"Date: %b\r\n" % date)
+        head += _date_line(date)
     kept = keep_alive and not closing and framing != "close"
     if not kept:
-        lines.append(b"Connection: close\r\n")
+        head += b"Connection: close\r\n"
     elif version == HTTP_1_0:
-        lines.append(b"Connection: keep-alive\r\n")
-    return join(lines, raw), framing, length or 0, kept
+        head += b"Connection: keep-alive\r\n"
+    return head + b"\r\n", framing, length or 0, kept
+
+
+def _begin(status: int, raw: tuple[Field, ...]) -> tuple[bytes, Said]:
+    """Return the status line and a handler's own fields, and what these say."""
+    lines = [_status_line(status)]
+    if status < 200:  # noqa: PLR2004
+        raise ValueError(f"{status} is an informational status: a response comes after")
+    said = add_lines(lines, raw)
+    return join(lines, raw), said
+
+
+# Handlers repeat themselves: most of their responses have the same one or two fields.
+_FEW = 2
+_recall = lru_cache(256, typed=True)(_begin)
+
+
+@lru_cache(16)
+def _date_line(date: bytes) -> bytes:
+    return join([b"Date: %b\r\n" % date], [(b"Date", date)])
 
 
 def _told(status: int, length: int | None, stated: int | None) -> int | None:
