@@ -226,7 +226,7 @@ def measure(load: Load, port: int, core: int, seconds: int) -> Figures:
 
 
 def _duration(output: str, percentile: str) -> float:
-    match = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)\n", output)
+    match = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)\s", output)
     assert match is not None, output
     return float(match[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[match[2]]
 

@@ -9,12 +9,14 @@ All tasks are in one group, those of connections and those that handlers start w
 The stop.  Accepting is cancelled, which cannot lose a connection; then what the kernel
 has queued by now is accepted as well, and the listeners close.  The group ends when its
 tasks have, or is cut in time for the report.
+
+What is more than a task for each connection, as HTTP is, builds on `Serving`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple
 
@@ -26,7 +28,7 @@ from csp._account import DrainReport
 from csp._channel import Channel
 from csp._group import Group, _name_of, call
 from csp._park import current
-from csp._stop import innermost, stopping
+from csp._stop import innermost, stopping, time_to_cut
 from csp._tasks import Handle, current_group
 
 from ._connection import Connection
@@ -40,7 +42,7 @@ Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger("csp.net")
 
-_MARGIN = 2.0  # seconds before the cut of the scope around, to report in
+_MARGIN = 2.0  # seconds that a lame duck leaves, of those until the cut
 
 Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
@@ -105,23 +107,7 @@ async def serve(
         ValueError: There is no address, or one is none.
         OSError: One cannot listen there.
     """
-    if not listeners:
-        raise ValueError("serve needs an address, such as '127.0.0.1:8080'")
-    if not callable(handler):
-        raise TypeError(f"serve takes an async function of a connection: {handler!r}")
-    opened: list[Listener] = []
-    try:
-        for where in listeners:
-            if isinstance(where, str):
-                where = await listen(where, tls=tls)  # noqa: PLW2901
-            opened.append(where)
-        server = _Server(handler, opened, limits, grace)
-        task_status.started(tuple(listener.address for listener in opened))
-        return await server.run()
-    finally:
-        for where in [*opened, *listeners]:
-            if isinstance(where, Listener):
-                where.close()
+    return await Serving(handler, limits, grace).run(listeners, tls, task_status)
 
 
 class _Crew(Group):
@@ -137,23 +123,37 @@ class _Crew(Group):
         self.cut_names: list[str] = []
 
     def go(
-        self, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts, name: str | None = None
+        self,
+        fn: Callable[[*Ts], Awaitable[T]],
+        *args: *Ts,
+        name: str | None = None,
+        doing: Callable[[], str | None] | None = None,
     ) -> Handle[T]:
+        """Start a task; if it is cut, `doing` tells what that has cut, if anything."""
         self._check()
         handle: Handle[T] = Handle(name or _name_of(fn), self._loop)
         task = handle._run(self, self._keeper, call(fn, args, "go"))
-        handle._cancel = self._start(self._contain(task, handle.name), handle.name)
+        task = self._contain(task, handle.name, doing)
+        handle._cancel = self._start(task, handle.name)
         return handle
 
-    async def _contain(self, task: Awaitable[None], name: str) -> None:
+    async def _contain(
+        self,
+        task: Awaitable[None],
+        name: str,
+        doing: Callable[[], str | None] | None,
+    ) -> None:
         try:
             await task
         except BaseException as error:
             failure = _beside_cancellation(error)
+            cut: str | None = None
             if failure is None and self.cancel_scope.cancel_called:
-                self.cut_names.append(name)
-            else:
+                cut = name if doing is None else doing()
+            if cut is None:
                 self._count()
+            else:
+                self.cut_names.append(cut)
             if not isinstance(failure, Exception):
                 raise
             _log.error("%s failed", name, exc_info=failure)
@@ -174,33 +174,67 @@ def _beside_cancellation(error: BaseException) -> BaseException | None:
     return None if isinstance(error, cancelled) else error
 
 
-class _Server:
-    """One call of `serve`."""
+class Serving:
+    """One call of `serve`.
+
+    Args:
+        handler: As for `serve`; so are `limits` and `grace`.
+        lame_duck: Seconds after a stop request in which it goes on as before.
+        doing: Tells what is cut if the task of a connection is cancelled, or None if
+            that cuts nothing; by default the connection.
+    """
 
     def __init__(
         self,
         handler: Handler,
-        listeners: list[Listener],
         limits: Limits,
         grace: float | None,
+        lame_duck: float = 0.0,
+        doing: Callable[[Connection], str | None] | None = None,
     ) -> None:
+        if not callable(handler):
+            text = f"serve takes an async function of a connection: {handler!r}"
+            raise TypeError(text)
         self._handler = handler
-        self._listeners = listeners
         self._limits = limits
         self._grace = grace
+        self._lame_duck = lame_duck
+        self._doing = doing or _name
+        self._listeners: list[Listener] = []
         self._slots: Channel[None] = Channel(limits.connections, name="connections")
         self._crew = _Crew("server")
+        self._began: float | None = None  # to stop
 
-    async def run(self) -> DrainReport:
+    async def run(
+        self,
+        where: Sequence[Listener | str],
+        tls: TLSLike | None,
+        task_status: TaskStatus[tuple[str, ...]],
+        prepare: Callable[[Listener], object] = lambda _: None,
+    ) -> DrainReport:
+        """Listen, and serve until stopped.  `prepare` sees each listener first."""
+        if not where:
+            raise ValueError("serve needs an address, such as '127.0.0.1:8080'")
+        try:
+            for at in where:
+                listener = await listen(at, tls=tls) if isinstance(at, str) else at
+                self._listeners.append(listener)
+                prepare(listener)
+            task_status.started(tuple(one.address for one in self._listeners))
+            return await self._serve()
+        finally:
+            for at in [*self._listeners, *where]:
+                if isinstance(at, Listener):
+                    at.close()
+
+    async def _serve(self) -> DrainReport:
         loop = current()
         outer = current_group.get()
         try:
             async with self._crew as crew:
                 current_group.set(outer)  # what this task starts is its own
                 await self._accept_until_stopped()
-                began = loop.time()
                 crew.draining = True
-                crew.cancel_scope.deadline = self._deadline(began)
                 await self._accept_queued()
         finally:
             current_group.set(outer)
@@ -210,24 +244,31 @@ class _Server:
             cut=len(crew.cut_names),
             refused=0,
             cut_names=tuple(crew.cut_names),
-            seconds=loop.time() - began,
+            seconds=0.0 if self._began is None else loop.time() - self._began,
         )
-
-    def _deadline(self, now: float) -> float:
-        """Return when to cut, the stop being requested now."""
-        if self._grace is not None:
-            return now + self._grace
-        return max(now, anyio.current_effective_deadline() - _MARGIN)
 
     # Accepting
 
     async def _accept_until_stopped(self) -> None:
         async with anyio.create_task_group() as both:
-            both.start_soon(_cancel_when_stopping, both.cancel_scope)
+            both.start_soon(self._cancel_when_stopping, both.cancel_scope)
             async with anyio.create_task_group() as acceptors:
                 for listener in self._listeners:
                     acceptors.start_soon(self._accept_from, listener)
-            both.cancel_scope.cancel()  # all of them were closed
+            self._begin()  # unless it was stopped, all of them were closed
+            both.cancel_scope.cancel()
+
+    async def _cancel_when_stopping(self, scope: anyio.CancelScope) -> None:
+        await stopping()
+        self._begin()
+        await quack(self._lame_duck, self._crew.cancel_scope.deadline)
+        scope.cancel()
+
+    def _begin(self) -> None:
+        """Let the time run until the cut."""
+        if self._began is None:
+            self._began = anyio.current_time()
+            self._crew.cancel_scope.deadline = time_to_cut(self._grace)
 
     async def _accept_from(self, listener: Listener) -> None:
         with suppress(anyio.ClosedResourceError):
@@ -256,7 +297,9 @@ class _Server:
             if not isinstance(error, anyio.WouldBlock):
                 raise
             return False
-        self._crew.go(self._run, conn, name=f"connection from {conn.peer}")
+        self._crew.go(
+            self._run, conn, name=_name(conn), doing=lambda: self._doing(conn)
+        )
         return True
 
     # A connection
@@ -287,9 +330,16 @@ class _Server:
         return True
 
 
-async def _cancel_when_stopping(scope: anyio.CancelScope) -> None:
-    await stopping()
-    scope.cancel()
+async def quack(lame_duck: float, cut: float) -> None:
+    """Let so many seconds pass after a stop request, but leave some until the cut."""
+    left = cut - anyio.current_time()
+    seconds = min(lame_duck, left - min(_MARGIN, left / 2))
+    if seconds > 0:
+        await anyio.sleep(seconds)
+
+
+def _name(conn: Connection) -> str:
+    return f"connection from {conn.peer}"
 
 
 def _is_of(conn: Connection, error: BaseException) -> bool:

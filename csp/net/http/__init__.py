@@ -75,6 +75,8 @@ from ._message import Body as Body
 from ._message import Query as Query
 from ._message import Request as Request
 from ._message import Response as Response
+from ._readiness import readiness as readiness
+from .serve import DrainReport as DrainReport
 from .serve import Server as Server
 from .serve import serve as serve
 
@@ -86,6 +88,7 @@ __all__ = [
     "ClientGone",
     "Conflict",
     "ContentTooLarge",
+    "DrainReport",
     "Event",
     "ExpectationFailed",
     "FailedDependency",
@@ -133,6 +136,7 @@ __all__ = [
     "file",
     "html",
     "json",
+    "readiness",
     "redirect",
     "serve",
     "text",

@@ -259,3 +259,8 @@ def parse(data, *methods):
 async def ask(handler, *pieces, methods=(), **options):
     """Do as `talk`, and parse what comes back."""
     return parse(await talk(handler, *pieces, **options), *methods)
+
+
+def logged(caplog, above=0):
+    """Return what we have logged; asyncio may still complain of an earlier test."""
+    return [r for r in caplog.records if r.name.startswith("csp") and r.levelno > above]

@@ -58,7 +58,10 @@ class Sending:
             keep_alive=keep,
             date=session.server.date(),
         )
-        await self._give(data)
+        if session.untold is not None:
+            await session.untold.tell()
+        self.begun = True
+        await session.give(data)
         return keep
 
     async def _stream(self, pieces: Any, response: Response, keep: bool) -> bool:

@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 from anyio.abc import TaskStatus
 
-from csp._account import DrainReport
 from csp._group import Group
-from csp._stop import stopping
+from csp._stop import innermost, stopping, time_to_cut
 from csp._tasks import current_group
 from csp.net._connection import Connection
-from csp.net._listener import Listener, listen
+from csp.net._listener import Listener
 from csp.net._serve import Limits as ConnectionLimits
-from csp.net._serve import serve as serve_connections
+from csp.net._serve import Serving, quack
 from csp.net.http._limits import Limits
 from csp.net.http._message import Request, Response
 from csp.net.http.wire import Limits as WireLimits
 from csp.net.http.wire import http_date
 
+from ._line import Line
 from ._pace import keep_pace
+from ._report import DrainReport, Tally
 from ._session import Session
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ class Server:
             header_count=self.limits.header_count,
             body_bytes=self.limits.body_bytes,
         )
+        self.line: Line = Line(self.limits)
         self.stopping: bool = False
-        self.refused: int = 0  # messages that no handler has seen
+        self.tally: Tally = Tally()
         self.sessions: set[Session] = set()
         self._date = b""
         self._second = 0
@@ -86,6 +88,9 @@ class Server:
         self.sessions.add(session)
         try:
             await session.run()
+        except anyio.get_cancelled_exc_class():
+            self.tally.cut[conn] = str(session) if session.owing else None
+            raise
         finally:
             self.sessions.discard(session)
             conn.close()
@@ -97,31 +102,20 @@ class Server:
         task_status: TaskStatus[tuple[str, ...]] = anyio.TASK_STATUS_IGNORED,
     ) -> DrainReport:
         """Do as the function `serve`."""
-        listeners: list[Listener] = []
-        try:
-            for where in addresses:
-                listener = await _listener(where, tls)
-                listeners.append(listener)
-            return await self._serve(listeners, task_status)
-        finally:
-            for where in [*listeners, *addresses]:
-                if isinstance(where, Listener):
-                    where.close()
-
-    async def _serve(
-        self, listeners: list[Listener], task_status: TaskStatus[tuple[str, ...]]
-    ) -> DrainReport:
+        limits = self.limits
+        serving = Serving(
+            self.handle,
+            ConnectionLimits(
+                connections=limits.connections,
+                handshake_timeout=limits.handshake_timeout,
+            ),
+            self.grace,
+            limits.lame_duck,
+            self.tally.doing,
+        )
         async with self.open():
-            return await serve_connections(
-                self.handle,
-                *listeners,
-                limits=ConnectionLimits(
-                    connections=self.limits.connections,
-                    handshake_timeout=self.limits.handshake_timeout,
-                ),
-                grace=self.grace,
-                task_status=task_status,
-            )
+            report = await serving.run(addresses, tls, task_status, _answer_plain)
+        return self.tally.report(report)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -131,6 +125,7 @@ class Server:
         """
         failure = None
         outer = current_group.get()
+        self.tally.scope = innermost()
         async with Group("http") as g:
             current_group.set(outer)  # what the block starts is not ours
             g.go(keep_pace, self.sessions, self.limits)
@@ -146,20 +141,19 @@ class Server:
     async def _hear(self) -> None:
         """Learn of a stop request, and let those hurry who wait for nothing yet."""
         await stopping()
+        await quack(self.limits.lame_duck, time_to_cut(self.grace))
         self.stopping = True
         now = anyio.current_time()
         for session in self.sessions:
             session.hurry(now)
 
 
-async def _listener(where: Listener | str, tls: TLSLike | None) -> Listener:
-    """Return a listener that tells who speaks plain HTTP to it that it should not."""
-    listener = await listen(where, tls=tls) if isinstance(where, str) else where
+def _answer_plain(listener: Listener) -> None:
+    """Have a listener tell who speaks plain HTTP to it that it should not."""
     if listener.tls is not None:
         from csp.net._tls import PLAIN_HTTP
 
         listener.plain_answer = PLAIN_HTTP
-    return listener
 
 
 async def serve(
@@ -197,7 +191,8 @@ async def serve(
             with the addresses as a tuple.
 
     Returns:
-        What became of the connections that were there at the stop.
+        What became of the connections that were there at the stop, and of the requests:
+        see `DrainReport`.
     """
     server = Server(handler, limits=limits, grace=grace)
     return await server.serve(*addresses, tls=tls, task_status=task_status)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from csp._errors import Overloaded
 from csp._park import current
 from csp.net._connection import Connection
 from csp.net.http._errors import (
@@ -35,6 +36,7 @@ from csp.net.http._errors import (
     HTTPError,
     RequestHeaderFieldsTooLarge,
     RequestTimeout,
+    ServiceUnavailable,
 )
 from csp.net.http._headers import Headers
 from csp.net.http._message import Request, Response
@@ -53,6 +55,7 @@ _log = logging.getLogger("csp.net.http")
 _OUR_FAULT = 500
 _IN_BODY = {400: BadRequest, 413: ContentTooLarge, 431: RequestHeaderFieldsTooLarge}
 _NO_FIELDS = Headers()
+_BUSY = "the server has too much to do"
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError)
 
 
@@ -63,14 +66,20 @@ class Session:
     """From where data come: the connection, or who reads ahead."""
 
     def __init__(self, server: Server, conn: Connection) -> None:
-        self.server = server
-        self.conn = conn
-        self.time = current().time
+        self.server: Server = server
+        self.conn: Connection = conn
+        self.time: Callable[[], float] = current().time
         self._ends = conn.peer, conn.local, "https" if conn.secure else "http"
-        self.parser = Parser(server.wire_limits)
+        self.parser: Parser = Parser(server.wire_limits)
         self.receive = conn.receive
-        self.idle = True  # whether it waits for a request of which nothing has come
-        self.reading = False  # whether a handler waits for more of a body
+        self.idle: bool = (
+            True  # whether it waits for a request of which nothing has come
+        )
+        self.owing: bool = (
+            False  # whether it has begun to receive what it has to answer
+        )
+        self.unseen: bool = False  # whether no handler has seen the request
+        self.reading: bool = False  # whether a handler waits for more of a body
         self.untold: Incoming | None = None  # the body that a client waits to send
         self._read_pace, self._write_pace = Pace(), Pace()
         self.head: Head | None = None
@@ -125,6 +134,7 @@ class Session:
     def _begin_head(self) -> None:
         """Let the time run in which the rest of a head has to come."""
         self.idle = False
+        self.owing = True
         self.conn.read_deadline = self.time() + self.server.limits.header_timeout
 
     def hurry(self, now: float) -> None:
@@ -205,6 +215,8 @@ class Session:
 
     async def _exchange(self, head: Head) -> bool:
         """Answer one request; tells whether there may be another."""
+        self.owing = True
+        self.unseen = False
         body = Incoming(self, head.length == 0, not head.expects_continue)
         if head.length != 0:
             self.conn.read_deadline = math.inf  # the pace counts instead
@@ -220,21 +232,34 @@ class Session:
         )
         keep = False
         try:
-            response = await self._call(request)
+            response = await self._call(request, body)
             keep = head.keep_alive and body.allows_another(head.length)
             keep = await self._answer(head, response, keep)
+            self._acquit()
         finally:
             if not keep:
                 body.give_up()
-        if keep and await body.read_past():
+        if keep and (body.ended or await body.read_past()):
             return True
         await self._linger(unread=not body.ended)
         return False
 
-    async def _call(self, request: Request) -> Response:
+    def _acquit(self) -> None:
+        """Owe nothing any more."""
+        self.owing = False
+        self.server.tally.count(self.unseen)
+
+    async def _call(self, request: Request, body: Incoming) -> Response:
         """Return what the handler answers, or what is to be answered for it."""
+        server = self.server
+        if not server.line.enter():
+            try:
+                await server.line.wait(self, body)
+            except Overloaded:
+                self.unseen = True
+                return problem(ServiceUnavailable(_BUSY, {"Retry-After": "1"}))
         try:
-            response = await self.server.handler(request)
+            response = await server.handler(request)
             if isinstance(response, Response):
                 return response
             raise TypeError(
@@ -245,6 +270,8 @@ class Session:
             if (instead := self._answer_to(error)) is None:
                 raise
             return instead
+        finally:
+            server.line.leave()
 
     async def _answer(self, head: Head, response: Response, keep: bool) -> bool:
         """Send a response, or if that fails another one; tells whether to go on."""
@@ -289,9 +316,10 @@ class Session:
         self, status: int, detail: str, method: str | None = None
     ) -> None:
         """Answer what cannot be made a request of."""
-        self.server.refused += 1
+        self.owing = self.unseen = True
         head = Head(method or "GET", "", "", HTTP_1_1, _NO_FIELDS, "", 0, False, False)
         await Sending(self, head).send(problem(HTTPError(status, detail)), keep=False)
+        self._acquit()
         await self._linger(unread=True)
 
     async def _linger(self, unread: bool) -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from csp.net.http import Limits, Response, Server, text
-from tests.net.http.memory import get, pair, parse, post
+from tests.net.http.memory import get, logged, pair, parse, post
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clock]
 
@@ -32,7 +32,7 @@ async def server(caplog):
 
         yield connect
         tasks.cancel_scope.cancel()
-    assert not caplog.records
+    assert not logged(caplog)
 
 
 async def handler(request):  # noqa: PLR0911

@@ -17,7 +17,7 @@ import pytest
 import csp
 from csp.net import dial
 from csp.net.http import Limits, Response, serve, text
-from tests.net.http.memory import get, parse, post
+from tests.net.http.memory import get, logged, parse, post
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,7 @@ async def test_a_response_that_is_cut_is_seen_to_be(version, caplog):
     assert b"begun" in data
     assert b"0\r\n\r\n" not in data
     assert broken is (version == "1.0")
-    assert len(caplog.records) == 1
+    assert len(logged(caplog)) == 1
 
 
 async def test_a_client_that_resets_is_no_error(caplog):
@@ -155,7 +155,7 @@ async def test_a_client_that_resets_is_no_error(caplog):
             await conn.aclose()
             await anyio.sleep(0.05)
     assert ends == ["/wait"]
-    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+    assert not logged(caplog, logging.INFO)
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -239,7 +239,7 @@ async def test_tls_on_the_plain_port(caplog):
             data, _ = await everything(conn)
     assert b" 400 " in data
     assert b"this looks like TLS" in data
-    assert not caplog.records
+    assert not logged(caplog)
 
 
 async def test_requests_over_tls(certificate):
@@ -284,7 +284,7 @@ async def test_plain_http_on_the_tls_port(certificate, caplog):
         data, _ = await everything(conn)
     assert b"400 Bad Request" in data
     assert b"Client sent an HTTP request to an HTTPS server" in data
-    assert not [r for r in caplog.records if r.levelno > logging.INFO]
+    assert not logged(caplog, logging.INFO)
 
 
 # Limits of the process
