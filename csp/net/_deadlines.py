@@ -9,10 +9,12 @@ the heap.
 from __future__ import annotations
 
 import math
-from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from csp._park import Loop
 
 _FEW = 64  # dead entries that are not worth a sweep
 
@@ -40,15 +42,25 @@ class Entry:
         return (self.when, self.number) < (other.when, other.number)
 
 
-class Deadlines:
-    """Those of one event loop."""
+class Timer(Protocol):
+    """What rings at a time, unless it is cancelled."""
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def cancel(self) -> object: ...
+
+
+CallAt: TypeAlias = Callable[[float, Callable[[], None]], Timer]
+
+
+class Deadlines:
+    """Those of one event loop, which can call a function at a time."""
+
+    def __init__(self, loop: Loop, call_at: CallAt) -> None:
         self._loop = loop
+        self._call_at = call_at
         self._heap: list[Entry] = []
         self._dead = 0
         self._numbers = count()
-        self._timer: TimerHandle | None = None
+        self._timer: Timer | None = None
         self._next = math.inf  # when the timer rings
 
     def put(self, who: Watched, when: float) -> None:
@@ -77,7 +89,7 @@ class Deadlines:
                 return
             self._timer.cancel()
         self._next = when
-        self._timer = self._loop.call_at(when, self._ring) if when < math.inf else None
+        self._timer = self._call_at(when, self._ring) if when < math.inf else None
 
     def _ring(self) -> None:
         self._timer = None
@@ -94,14 +106,15 @@ class Deadlines:
         self._set_timer()
 
 
-_all: dict[AbstractEventLoop, Deadlines] = {}
+_all: dict[Loop, Deadlines] = {}
 
 
-def deadlines(loop: AbstractEventLoop) -> Deadlines:
-    """Return those of a loop."""
-    if loop not in _all:
+def deadlines(loop: Loop, call_at: Callable[[Loop], CallAt]) -> Deadlines:
+    """Return those of a loop; the first time with the timer that it has."""
+    found = _all.get(loop)
+    if found is None:
         for old in [*_all]:  # a copy: another thread may be here
-            if old.is_closed():
+            if old.is_over():
                 _all.pop(old, None)
-        _all.setdefault(loop, Deadlines(loop))
-    return _all[loop]
+        found = _all.setdefault(loop, Deadlines(loop, call_at(loop)))
+    return found

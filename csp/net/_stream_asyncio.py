@@ -28,7 +28,7 @@ import anyio
 from csp._park_asyncio import AsyncioLoop, AsyncioWaiter
 
 from ._connection import SocketConnection
-from ._deadlines import Entry, deadlines
+from ._deadlines import CallAt, Entry, deadlines
 
 
 class AsyncioConnection(SocketConnection):
@@ -71,7 +71,7 @@ class AsyncioConnection(SocketConnection):
 
     def _look_by(self, when: float) -> None:
         if when < (math.inf if self.check is None else self.check.when):
-            deadlines(self._loop.loop).put(self, when)
+            deadlines(self._loop, _call_at).put(self, when)
 
     def look(self, now: float) -> float:
         again = math.inf
@@ -185,12 +185,17 @@ class AsyncioConnection(SocketConnection):
         loop = self._loop.loop
         if loop.is_closed():
             return
-        deadlines(loop).drop(self)
+        if self.check is not None:
+            deadlines(self._loop, _call_at).drop(self)
         self._unwatch()
         loop.remove_writer(self._fd)
         for waiter in (self._receiver, self._sender):
             if waiter is not None and waiter.claim(self):
                 waiter.fail(anyio.ClosedResourceError())
+
+
+def _call_at(loop: Any) -> CallAt:
+    return loop.loop.call_at  # type: ignore[no-any-return]
 
 
 KIND = AsyncioConnection

@@ -1,33 +1,71 @@
-"""Connections on trio: the socket first, and only then trio's poll."""
+"""Connections on trio: the socket first, and only then trio's poll.
+
+Only the deadline of a cancel scope wakes a trio task at a time, and to open one around
+each wait takes as long as to receive.  So there is one scope for all, in a task of the
+system that sleeps until a deadline comes; whose it is, is then woken as when its socket
+is closed, and looks what the matter is.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
 from socket import socket
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 import trio
-from trio.lowlevel import notify_closing, wait_readable, wait_writable
+from trio.lowlevel import (
+    notify_closing,
+    spawn_system_task,
+    wait_readable,
+    wait_writable,
+)
 
 from csp._park import BUDGET
 
 from ._connection import SocketConnection
+from ._deadlines import CallAt, Entry, deadlines
 
 _Wait: TypeAlias = Callable[[socket], Awaitable[None]]
 
 
+class Alarm:
+    """What rings at a time: trio's `loop.call_at`, for one call at once."""
+
+    def __init__(self) -> None:
+        self._when = math.inf
+        self._ring: Callable[[], None] = lambda: None
+        self._scope = trio.CancelScope()
+        spawn_system_task(self._sleep)
+
+    def call_at(self, when: float, ring: Callable[[], None]) -> Alarm:
+        """Ring then, and not when it was told before."""
+        self._ring = ring
+        self._when = self._scope.deadline = when
+        return self
+
+    def cancel(self) -> None:
+        """Do not ring."""
+        self._when = self._scope.deadline = math.inf
+
+    async def _sleep(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._when) as self._scope:
+                await trio.sleep_forever()
+            if self._when <= trio.current_time():
+                self._when = math.inf
+                self._ring()
+
+
+def _call_at(_: Any) -> CallAt:
+    return Alarm().call_at
+
+
 class TrioConnection(SocketConnection):
-    """A connection on trio.
+    """A connection on trio."""
 
-    Only the deadline of a cancel scope wakes a trio task at a time.  There is one
-    around a wait if there is a deadline then; if it gets one while it waits, it is
-    woken to open a scope.
-    """
-
-    _read_scope: trio.CancelScope | None = None  # around who waits to receive
-    _write_scope: trio.CancelScope | None = None
+    check: Entry | None = None
 
     @property
     def read_deadline(self) -> float:
@@ -36,10 +74,8 @@ class TrioConnection(SocketConnection):
     @read_deadline.setter
     def read_deadline(self, when: float) -> None:
         self._read_deadline = when
-        if self._read_scope is not None:
-            self._read_scope.deadline = when
-        elif self._receiving and when < math.inf:
-            notify_closing(self._sock)
+        if self._receiving:
+            self._look_by(when)
 
     @property
     def write_deadline(self) -> float:
@@ -48,62 +84,62 @@ class TrioConnection(SocketConnection):
     @write_deadline.setter
     def write_deadline(self, when: float) -> None:
         self._write_deadline = when
-        if self._write_scope is not None:
-            self._write_scope.deadline = when
-        elif self._sending and when < math.inf:
+        if self._sending:
+            self._look_by(when)
+
+    def _look_by(self, when: float) -> None:
+        if when < (math.inf if self.check is None else self.check.when):
+            deadlines(self._loop, _call_at).put(self, when)
+
+    def look(self, now: float) -> float:
+        waiting = [
+            deadline
+            for waits, deadline in (
+                (self._receiving, self._read_deadline),
+                (self._sending, self._write_deadline),
+            )
+            if waits
+        ]
+        if min(waiting, default=math.inf) <= now:
             notify_closing(self._sock)
+        return min(
+            (deadline for deadline in waiting if deadline > now), default=math.inf
+        )
 
     async def _wait_for_data(self, max_bytes: int) -> bytes:
         self._receiving = True
         try:
             while True:
-                late = await self._wait_to_read()
+                if self._read_deadline < math.inf:
+                    self._look_by(self._read_deadline)
+                await self._wait(wait_readable)
                 try:
                     return self._sock.recv(max_bytes)
                 except BlockingIOError:
-                    if late:
-                        raise self._late("read_deadline") from None
+                    self._check_time("read_deadline", self._read_deadline)
                 except OSError as error:
                     self._fail(error)
         finally:
             self._receiving = False
 
-    async def _wait_to_read(self) -> bool:
-        """Wait until there is something, or tell that the deadline has passed."""
-        if self._read_deadline == math.inf:
-            await self._wait(wait_readable)
-            return False
-        try:
-            with trio.CancelScope(deadline=self._read_deadline) as self._read_scope:
-                await self._wait(wait_readable)
-        finally:
-            scope, self._read_scope = self._read_scope, None
-        return scope.cancelled_caught
-
     async def _wait_until_sent(self) -> None:
         while self._rest:
-            if self._write_deadline == math.inf:
-                await self._wait(wait_writable)
-            else:
-                await self._wait_to_write()
+            if self._write_deadline < math.inf:
+                self._look_by(self._write_deadline)
+            await self._wait(wait_writable)
             try:
                 sent = self._sock.send(self._rest)
             except BlockingIOError:
+                self._check_time("write_deadline", self._write_deadline)
                 continue
             except OSError as error:
                 self._fail(error)
             self.bytes_sent += sent
             self._rest = self._rest[sent:]
 
-    async def _wait_to_write(self) -> None:
-        try:
-            with trio.CancelScope(deadline=self._write_deadline) as self._write_scope:
-                await self._wait(wait_writable)
-        finally:
-            scope, self._write_scope = self._write_scope, None
-        assert scope is not None
-        if scope.cancelled_caught:
-            raise self._late("write_deadline")
+    def _check_time(self, which: str, deadline: float) -> None:
+        if deadline <= trio.current_time():
+            raise self._late(which)
 
     async def _wait(self, wait: _Wait) -> None:
         self._loop.budget = BUDGET
@@ -114,6 +150,8 @@ class TrioConnection(SocketConnection):
                 raise anyio.ClosedResourceError from None
 
     def _forget(self) -> None:
+        if self.check is not None:
+            deadlines(self._loop, _call_at).drop(self)
         notify_closing(self._sock)
 
 

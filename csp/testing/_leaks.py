@@ -199,9 +199,13 @@ def _judge_tasks(new: Things) -> list[str]:
 
 
 def _is_own(coro: Any) -> bool:
-    """Tell a task of the loop's own: trio's, or asyncio's to close a generator."""
+    """Tell a task of the loop's own: trio's, or asyncio's to close a generator.
+
+    Like one of trio's is ours that tells connections of their deadlines.
+    """
     frame = getattr(coro, "cr_frame", None)
-    return frame is None or _module(frame).startswith("trio.")
+    own = ("trio.", "csp.net._stream_trio")
+    return frame is None or _module(frame).startswith(own)
 
 
 def _is_awaited(task: asyncio.Task[Any]) -> bool:

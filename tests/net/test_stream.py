@@ -404,7 +404,7 @@ async def test_a_deadline_ends_a_send_that_waits(pair):
     assert len(await receive_all(other)) == sent
 
 
-@pytest.mark.parametrize("deadline", [math.inf, 30.0, 0.01])
+@pytest.mark.parametrize("deadline", [math.inf, 30.0, 0.2])
 async def test_a_deadline_can_be_set_while_somebody_waits(pair, deadline):
     """Sooner or later than the one before."""
     one, _ = pair
@@ -422,16 +422,16 @@ async def test_a_deadline_can_be_set_while_somebody_waits(pair, deadline):
         tasks.start_soon(expect, one.send, bytes(LARGE))
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
-        for when in (60.0, math.inf, 0.05):
+        for when in (60.0, math.inf, 0.3):
             one.read_deadline = one.write_deadline = start + when
-    assert all(0.04 <= seconds < 5 for seconds in ended)
+    assert all(0.25 <= seconds < 5 for seconds in ended)
     assert len(ended) == 2
 
 
 async def test_a_deadline_that_is_put_off_does_not_strike(pair):
     """The wait goes on."""
     one, other = pair
-    one.read_deadline = now() + 0.02
+    one.read_deadline = now() + 0.3
     async with anyio.create_task_group() as tasks:
 
         async def receive():
@@ -439,19 +439,20 @@ async def test_a_deadline_that_is_put_off_does_not_strike(pair):
 
         tasks.start_soon(receive)
         for _ in range(5):
-            await anyio.sleep(0.01)
-            one.read_deadline = now() + 0.02
+            await anyio.sleep(0.1)
+            one.read_deadline = now() + 0.3
         await other.send(b"x")
 
 
-async def test_deadlines_cost_no_memory(pair, backend):
+async def test_deadlines_cost_no_memory(pair):
     """However often they are set, and though their connections are long closed."""
-    if backend == "trio":
-        pytest.skip("trio keeps them in its scopes")
-    from csp.net._deadlines import deadlines
+    from csp.net._deadlines import _all
 
     one, other = pair
-    heap = deadlines(one._loop.loop)
+    one.read_deadline = now() + 100
+    with anyio.move_on_after(0):
+        await one.receive()
+    heap = _all[one._loop]
     for number in range(1000):
         one.read_deadline = now() + 60 - number / 100
         await other.send(b"x")
