@@ -28,6 +28,7 @@ from anyio.abc import ByteStream, SocketStream
 from csp._park import Loop, current
 
 from ._address import show
+from ._kernel import break_off, queued
 
 RECEIVE = 65536  # bytes at most, unless the caller says
 
@@ -116,6 +117,22 @@ class Connection(ByteStream):
     async def aclose(self) -> None:
         """Do as `close`."""
         self.close()
+
+    def abort(self) -> None:
+        """Close so that the peer sees that the connection was broken off.
+
+        What was sent and has not been delivered is lost, if there is a way to do so.
+        """
+        self.close()
+
+    @property
+    def delivered(self) -> int:
+        """How many bytes the peer's side has taken, as far as one can tell.
+
+        A kernel takes megabytes from us at once, and then no more until a good part of
+        them is gone, so `bytes_sent` tells little of a peer.
+        """
+        return self.bytes_sent
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} from {self.local} to {self.peer}>"
@@ -236,6 +253,15 @@ class SocketConnection(Connection, SocketStream):
         self._raised = None  # its traceback leads back here
         self._forget()
         self._sock.close()
+
+    def abort(self) -> None:
+        if not self._closed:
+            break_off(self._sock)
+        self.close()
+
+    @property
+    def delivered(self) -> int:
+        return self.bytes_sent - queued(self._sock)
 
     def _end(self) -> NoReturn:
         """Raise what it means that there is nothing to receive."""

@@ -16,6 +16,7 @@ What is more than a task for each connection, as HTTP is, builds on `Serving`.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple
@@ -180,6 +181,7 @@ class Serving:
     Args:
         handler: As for `serve`; so are `limits` and `grace`.
         lame_duck: Seconds after a stop request in which it goes on as before.
+        linger: Seconds after that for a client to begin a TLS handshake.
         doing: Tells what is cut if the task of a connection is cancelled, or None if
             that cuts nothing; by default the connection.
     """
@@ -189,7 +191,9 @@ class Serving:
         handler: Handler,
         limits: Limits,
         grace: float | None,
+        *,
         lame_duck: float = 0.0,
+        linger: float = math.inf,
         doing: Callable[[Connection], str | None] | None = None,
     ) -> None:
         if not callable(handler):
@@ -199,6 +203,8 @@ class Serving:
         self._limits = limits
         self._grace = grace
         self._lame_duck = lame_duck
+        self._linger = linger
+        self._shaking: set[Connection] = set()
         self._doing = doing or _name
         self._listeners: list[Listener] = []
         self._slots: Channel[None] = Channel(limits.connections, name="connections")
@@ -235,6 +241,8 @@ class Serving:
                 current_group.set(outer)  # what this task starts is its own
                 await self._accept_until_stopped()
                 crew.draining = True
+                for conn in self._shaking:
+                    self._hurry(conn)
                 await self._accept_queued()
         finally:
             current_group.set(outer)
@@ -317,9 +325,12 @@ class Serving:
             self._slots.receive_nowait()
 
     async def _shake_hands(self, conn: Connection) -> bool:
+        self._shaking.add(conn)
+        if self._crew.draining:
+            self._hurry(conn)
         try:
             with anyio.fail_after(self._limits.handshake_timeout):
-                await conn.handshake()
+                await _handshake(conn)
         except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
             _log.info(
                 "connection from %s: no TLS handshake: %s",
@@ -327,7 +338,25 @@ class Serving:
                 str(error) or type(error).__name__,
             )
             return False
+        finally:
+            self._shaking.discard(conn)
+            conn.read_deadline = math.inf
         return True
+
+    def _hurry(self, conn: Connection) -> None:
+        """Wait no longer than the server lingers, if nothing has come."""
+        if not conn.bytes_received:
+            conn.read_deadline = anyio.current_time() + self._linger
+
+
+async def _handshake(conn: Connection) -> None:
+    while True:
+        try:
+            return await conn.handshake()
+        except TimeoutError:
+            if not conn.bytes_received:
+                raise
+            conn.read_deadline = math.inf  # it has begun
 
 
 async def quack(lame_duck: float, cut: float) -> None:

@@ -412,6 +412,15 @@ class TLSConnection(Connection):
         self._raised = self._error = None  # their tracebacks lead back here
         self.transport.close()
 
+    def abort(self) -> None:
+        """Close without marking the end, which would say that it is one."""
+        self.transport.abort()
+        self.close()
+
+    @property
+    def delivered(self) -> int:
+        return self.transport.delivered
+
     def _say_goodbye(self, tls: ssl.SSLObject) -> None:
         """Mark the end for the peer, if that can be done at once."""
         sock = self.transport._raw_socket

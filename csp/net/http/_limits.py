@@ -39,7 +39,7 @@ class Limits:
     requests: int = attrs.field(default=1_000, validator=_count(1))
     """Requests in a handler at once."""
     queue: int = attrs.field(default=1_000, validator=_count(0))
-    """Requests that may wait for that; one more is answered 503."""
+    """Requests that may wait for that; one more is answered 503, with `Retry-After`."""
     target_bytes: int = attrs.field(default=8_192, validator=_count(1))
     """Of a request's target; else 414."""
     header_bytes: int = attrs.field(default=65_536, validator=_count(1))
@@ -63,4 +63,5 @@ class Limits:
     """How long to wait for the client to close first: after the last response, and when
     idle while the server stops."""
     lame_duck: float = attrs.field(default=0.0, validator=_seconds)
-    """Seconds from a stop request on in which `readiness` says no, and that is all."""
+    """Seconds from a stop request on in which `readiness` says no, and that is all.  Of
+    the time until the cut it leaves 2 seconds to drain in, or half if that is less."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from csp.net.http._message import Response
 from csp.net.http.wire import HTTP_1_0, Head, Outgoing, whole_response
 
-from ._kernel import abort
-
 if TYPE_CHECKING:
     from ._session import Session
 
@@ -81,7 +79,7 @@ class Sending:
             await self._send_pieces(out, pieces, response)
         except BaseException:
             if self.begun and self._version is HTTP_1_0:
-                abort(session.conn)  # else it would look complete
+                session.conn.abort()  # else it would look complete
             raise
         return out.keep_alive
 

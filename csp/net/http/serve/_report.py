@@ -19,8 +19,8 @@ class DrainReport(_account.DrainReport):
     """
 
     requests: _account.DrainReport
-    """The same for requests alone: `finished` counts those that were answered since the
-    stop was requested, `refused` those among them that no handler has seen."""
+    """The same for requests alone.  Of those that were answered since the stop was
+    requested, `finished` counts what a handler has seen, and `refused` the others."""
 
     def __new__(
         cls, connections: _account.DrainReport, requests: _account.DrainReport
@@ -37,20 +37,19 @@ class DrainReport(_account.DrainReport):
 
 
 class Tally:
-    """Counts requests from the stop request on."""
+    """Counts requests from the request on to stop a scope."""
 
-    def __init__(self) -> None:
-        self.scope: StopScope | None = None
+    def __init__(self, scope: StopScope | None) -> None:
+        self.scope: StopScope | None = scope
         self.finished: int = 0
         self.refused: int = 0
         # What was cut with each connection, if anything.
         self.cut: dict[Connection, str | None] = {}
 
-    def count(self, refused: bool = False) -> None:
-        """Count one that was answered."""
-        if self.scope is not None and self.scope.requested:
-            self.finished += not refused
-            self.refused += refused
+    def count(self, unseen: bool) -> None:
+        """Count one that was answered, by a handler or without."""
+        self.finished += not unseen
+        self.refused += unseen
 
     def doing(self, conn: Connection) -> str | None:
         """Tell what was cut with a connection."""

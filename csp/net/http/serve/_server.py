@@ -69,7 +69,7 @@ class Server:
         )
         self.line: Line = Line(self.limits)
         self.stopping: bool = False
-        self.tally: Tally = Tally()
+        self.tally: Tally = Tally(None)
         self.sessions: set[Session] = set()
         self._date = b""
         self._second = 0
@@ -103,17 +103,18 @@ class Server:
     ) -> DrainReport:
         """Do as the function `serve`."""
         limits = self.limits
-        serving = Serving(
-            self.handle,
-            ConnectionLimits(
-                connections=limits.connections,
-                handshake_timeout=limits.handshake_timeout,
-            ),
-            self.grace,
-            limits.lame_duck,
-            self.tally.doing,
-        )
         async with self.open():
+            serving = Serving(
+                self.handle,
+                ConnectionLimits(
+                    connections=limits.connections,
+                    handshake_timeout=limits.handshake_timeout,
+                ),
+                self.grace,
+                lame_duck=limits.lame_duck,
+                linger=limits.linger,
+                doing=self.tally.doing,
+            )
             report = await serving.run(addresses, tls, task_status, _answer_plain)
         return self.tally.report(report)
 
@@ -125,7 +126,8 @@ class Server:
         """
         failure = None
         outer = current_group.get()
-        self.tally.scope = innermost()
+        self.tally = Tally(innermost())
+        self.stopping = False
         async with Group("http") as g:
             current_group.set(outer)  # what the block starts is not ours
             g.go(keep_pace, self.sessions, self.limits)

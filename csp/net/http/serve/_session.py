@@ -43,7 +43,6 @@ from csp.net.http._message import Request, Response
 from csp.net.http.wire import CLOSED, HTTP_1_1, NEED_DATA, End, Head, Parser, Refused
 
 from ._incoming import Incoming
-from ._kernel import abort, delivered
 from ._outgoing import Sending
 from ._pace import Pace
 
@@ -196,7 +195,7 @@ class Session:
             await self.conn.send(data)
         except _GONE as error:
             if isinstance(error, TimeoutError):
-                abort(self.conn)  # or the kernel would keep what it has
+                self.conn.abort()  # or the kernel would keep what it has
             raise ClientGone("the client does not take what is sent") from error
 
     def sweep(self, now: float, seconds: float) -> None:
@@ -208,7 +207,7 @@ class Session:
             conn.read_deadline = now
         if not conn.unsent:
             conn.write_deadline = math.inf
-        elif self._write_pace.is_too_slow(limits, seconds, delivered(conn)):
+        elif self._write_pace.is_too_slow(limits, seconds, conn.delivered):
             conn.write_deadline = now
 
     # One request and its response
@@ -247,7 +246,9 @@ class Session:
     def _acquit(self) -> None:
         """Owe nothing any more."""
         self.owing = False
-        self.server.tally.count(self.unseen)
+        tally = self.server.tally
+        if tally.scope is not None and tally.scope.requested:
+            tally.count(self.unseen)
 
     async def _call(self, request: Request, body: Incoming) -> Response:
         """Return what the handler answers, or what is to be answered for it."""
