@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,8 @@ from anyio.lowlevel import checkpoint
 import csp
 from csp import Channel, Group, PipelineReport, Undelivered, pipeline, stop_scope
 from tests.semantics.patterns.pipelines import check_law
+
+ON_ASYNCIO = ["asyncio", *(["asyncio+uvloop"] if find_spec("uvloop") else [])]
 
 pytestmark = pytest.mark.anyio
 
@@ -253,7 +256,7 @@ async def test_a_cancelled_pipeline_accounts_for_its_items(workers: int) -> None
     assert caught.value.cut == ()
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "asyncio+uvloop"], indirect=True)
+@pytest.mark.parametrize("backend", ON_ASYNCIO, indirect=True)
 async def test_a_native_cancellation_is_no_different(backend: str) -> None:
     """And it comes out as what it is."""
     undelivered: list[int] = []
@@ -266,7 +269,7 @@ async def test_a_native_cancellation_is_no_different(backend: str) -> None:
     assert undelivered == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "asyncio+uvloop"], indirect=True)
+@pytest.mark.parametrize("backend", ON_ASYNCIO, indirect=True)
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_worker_that_somebody_cancels_is_an_error(
     backend: str, workers: int
