@@ -17,7 +17,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from csp.net import Connection, listen
 
 from ._command import main
-from ._harness import Case, Contender, Goal, Suite, on
+from ._harness import Case, Contender, Suite, on
 from ._peers import loops
 
 OURS = "csp.net"
@@ -144,8 +144,7 @@ def case(title: str, connections: int) -> Case:
         for name, (server, runs_on) in SERVERS.items()
         if loop in runs_on
     ]
-    goals = [Goal(ANYIO, OURS, 1.3, 2)]
-    return Case(title, contenders, goals, per="message")
+    return Case(title, contenders, per="message")
 
 
 def suite() -> Suite:
