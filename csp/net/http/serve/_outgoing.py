@@ -7,9 +7,9 @@ closed before the end that the head has announced.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from csp.net.http._content import encoded, opened
 from csp.net.http._message import Response
 from csp.net.http.wire import HTTP_1_0, Head, Outgoing, whole_response
 
@@ -89,7 +89,7 @@ class Sending:
         rest = out.head
         if out.has_content:
             async for piece in pieces:
-                data = piece if isinstance(piece, bytes) else _encoded(piece)
+                data = encoded(piece)
                 if data or rest:
                     await self._give(rest + out.data(data))
                     rest = b""
@@ -103,31 +103,3 @@ class Sending:
             await session.untold.tell()
         self.begun = True
         await session.give(data)
-
-
-def opened(body: Any) -> AbstractAsyncContextManager[Any]:
-    """Make a block in which a body can be iterated over, and that closes it."""
-    if isinstance(body, bytes):
-        return aclosing(_once(body))
-    if hasattr(body, "__aenter__"):
-        return body  # type: ignore[no-any-return]
-    if hasattr(body, "aclose"):
-        return aclosing(body)
-    if hasattr(body, "__aiter__"):
-        return nullcontext(body)
-    raise TypeError(
-        f"the body of a response is bytes, str or an async iterable of those, "
-        f"not {body!r}"
-    )
-
-
-async def _once(data: bytes) -> Any:
-    yield data
-
-
-def _encoded(piece: Any) -> bytes:
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, (bytearray, memoryview)):
-        return bytes(piece)
-    raise TypeError(f"the body of a response consists of bytes or str, not {piece!r}")

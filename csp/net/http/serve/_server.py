@@ -17,6 +17,7 @@ from csp.net._connection import Connection
 from csp.net._listener import Listener
 from csp.net._serve import Limits as ConnectionLimits
 from csp.net._serve import Serving, quack
+from csp.net.http._entered import entered
 from csp.net.http._limits import Limits
 from csp.net.http._message import Request, Response
 from csp.net.http.wire import Limits as WireLimits
@@ -122,8 +123,14 @@ class Server:
     async def open(self) -> AsyncIterator[None]:
         """Make a block in which connections can be handled.
 
-        It ends the waits of clients that are too slow, and hears of a stop request.
+        It enters the handler, if that is an async context manager; ends the waits of
+        clients that are too slow; and hears of a stop request.
         """
+        async with entered(self.handler), self._open():
+            yield
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[None]:
         failure = None
         outer = current_group.get()
         self.tally = Tally(innermost())
@@ -183,7 +190,9 @@ async def serve(
     and a line in the log, with the traceback.
 
     Args:
-        handler: An async function of a `Request` that returns a `Response`.
+        handler: An async function of a `Request` that returns a `Response`.  If it is
+            also an async context manager, it is entered before it is called, and left
+            when the last request has been answered.
         addresses: Where to listen, as for `csp.net.listen`; or listeners.
         tls: As for `csp.net.listen`.
         limits: See `Limits`.

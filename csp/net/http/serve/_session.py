@@ -24,7 +24,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from csp._errors import Overloaded
 from csp._park import current
@@ -40,6 +39,7 @@ from csp.net.http._errors import (
 )
 from csp.net.http._headers import Headers
 from csp.net.http._message import Request, Response
+from csp.net.http._problem import problem, sole
 from csp.net.http.wire import CLOSED, HTTP_1_1, NEED_DATA, End, Head, Parser, Refused
 
 from ._incoming import Incoming
@@ -294,14 +294,14 @@ class Session:
         Raises:
             ClientGone: It was that.
         """
-        sole = _sole(error)
-        if isinstance(sole, ClientGone):
-            raise sole
-        if not isinstance(sole, Exception) and not _is_stray(sole):
+        cause = sole(error)
+        if isinstance(cause, ClientGone):
+            raise cause
+        if not isinstance(cause, Exception) and not _is_stray(cause):
             return None
-        if isinstance(sole, HTTPError) and (not cut or sole.status < _OUR_FAULT):
+        if isinstance(cause, HTTPError) and (not cut or cause.status < _OUR_FAULT):
             with suppress(TypeError, ValueError):  # of headers that are none
-                return problem(sole)
+                return problem(cause)
         what = "the response was cut" if cut else "the handler failed"
         _log.error("%s: %s", str(self), what, exc_info=error)
         return problem(HTTPError(500))
@@ -344,21 +344,6 @@ class Session:
             pass
         except anyio.BusyResourceError:  # what the handler has started still reads
             await anyio.sleep_until(conn.read_deadline)
-
-
-def problem(error: HTTPError) -> Response:
-    """Return an error as a response."""
-    headers = {"Content-Type": "application/problem+json", **error.headers}
-    return Response(error.status, msgspec.json.encode(error.problem()), headers)
-
-
-def _sole(error: BaseException) -> BaseException:
-    """Return the one error that is in a group, or one of several departures."""
-    if isinstance(error, BaseExceptionGroup):
-        others = error.split(ClientGone)[1]
-        if others is None or len(error.exceptions) == 1:
-            return _sole(error.exceptions[0])
-    return error
 
 
 def _is_stray(error: BaseException) -> bool:
