@@ -66,7 +66,7 @@ lock: $(UV)
 	$(COMPILE) --group minimal --output-file requirements/minimal.txt $(ARGS)
 	$(COMPILE) --group lint --output-file requirements/lint.txt $(ARGS)
 	$(COMPILE) --group bench --output-file requirements/bench.txt $(ARGS)
-	$(COMPILE) --group test --output-file requirements/lowest.txt \
+	$(COMPILE) --group tools --output-file requirements/lowest.txt \
 		--extra trio --extra uvloop --resolution lowest-direct --upgrade
 
 $(UV):

@@ -1,0 +1,3 @@
+"""The command line: python -m csp.net module:app [ADDRESS ...]"""
+
+from ._main import main as main
