@@ -102,10 +102,10 @@ class Wire:
         if "content-length" in fields:
             body = self.exactly(int(fields["content-length"]), pause)
         else:
-            body = b"".join(self._chunks())
+            body = b"".join(self.chunks())
         return status, fields.get("connection") == "close", body
 
-    def _chunks(self):
+    def chunks(self):
         while size := int(self.until(b"\r\n"), 16):
             yield self.exactly(size)
             self.until(b"\r\n")

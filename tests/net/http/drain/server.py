@@ -70,10 +70,24 @@ class NotedServer(http.Server):
         await super()._hear()
 
 
-async def pieces(count):
-    for _ in range(count):
-        yield bytes(1000)
-        await anyio.lowlevel.checkpoint()
+async def pieces(count, ledger, name):
+    """A stream that heeds nothing."""
+    try:
+        for _ in range(count):
+            yield bytes(1000)
+            await anyio.lowlevel.checkpoint()
+    finally:
+        ledger("closed", name)
+
+
+async def ticks():
+    """A stream that ends when it is told of the stop."""
+    while True:
+        yield b"tick"
+        match await csp.select(tick=csp.after(0.05), stop=csp.stopping()):
+            case "stop", _:
+                yield b"bye"
+                return
 
 
 def handler(ledger):
@@ -92,7 +106,9 @@ def handler(ledger):
         if what == "large":
             response = http.Response(body=bytes(int(value)))
         elif what == "stream":
-            response = http.Response(body=pieces(int(value)))
+            response = http.Response(body=pieces(int(value), ledger, name))
+        elif what == "ticks":
+            response = http.Response(body=ticks())
         ledger("end", name)
         return response
 

@@ -104,6 +104,16 @@ def slow_reader(wire):
     return (status, len(body) == 5_000_000) if not closing else "closing"
 
 
+def told_in_a_stream(wire):
+    wire.send(request("I", "/ticks"))
+    wire.until(b"\r\n\r\n")
+    yield
+    body = b"".join(wire.chunks())  # up to the terminator
+    with pytest.raises(Gone, match="end"):
+        wire.receive()
+    return (200, True) if body.endswith(b"tickbye") else body
+
+
 def with_a_task_that_goes_on(wire):
     wire.send(request("L", "/later"))
     assert wire.response()[:2] == (200, False)
@@ -137,7 +147,8 @@ def silent_for_good(wire):
 
 ALL = [
     *(in_its_handler, half_an_upload, half_a_head, silent, idle, pipelined),
-    *(slow_reader, with_a_task_that_goes_on, waiting_for_100, half_closed),
+    *(slow_reader, told_in_a_stream, with_a_task_that_goes_on),
+    *(waiting_for_100, half_closed),
     *[silent_for_good] * 2,
     *[new] * 50,
 ]
@@ -249,6 +260,7 @@ def test_what_takes_too_long_is_cut_and_named(start, connect):
     assert 0.4 < time.monotonic() - began < 3
     taking.join()
     assert b"".join(ended)[-5:] != b"0\r\n\r\n"
+    assert "1" in read(server.path)[0]["closed"]
     assert code == 4
     finished, cut, refused, names, _ = report
     assert (finished, cut, refused) == (1, 3, 0)
