@@ -5,12 +5,17 @@ It runs as a process of its own; the clients are those of the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
 from hashlib import sha256
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,7 +92,7 @@ def test_it_says_what_to_try(example):
     """With the address that it listens at."""
     code, output, _ = example.stop(signal.SIGINT)
     assert code == 0
-    for path in ("/", "/count", "/upload"):
+    for path in ("/", "/count", "/upload", "/slow", "/lines"):
         assert f"http://{example.address}{path}" in output
     assert "0 finished, 0 cut" in output
 
@@ -106,9 +111,66 @@ def test_an_upload(example):
     assert json.loads(answer) == {"bytes": SIZE, "sha256": sha256(body).hexdigest()}
 
 
+def test_what_only_two_may_do(example):
+    """Two more wait, and others are sent away."""
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(example.ask("GET", "/slow")[0]))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(statuses) == {200: 4, 503: 2}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lines_that_were_taken_are_done(start, backend, tmp_path, scale):
+    """Whenever it is stopped: each that a response has told of, and each once."""
+    for seed in range(scale(3, 30)):
+        out = tmp_path / f"{seed}"
+        example = start("127.0.0.1:0", "--backend", backend, "--out", str(out))
+        taken, sent = Counter(), Counter()
+        threads = [
+            threading.Thread(target=send_lines, args=(example, name, taken, sent))
+            for name in "abcd"
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.Random(seed).uniform(0.0, 0.5))
+        code, output, errors = example.stop()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        done = Counter(line.split()[1] for line in out.read_text().splitlines())
+        assert code == 0
+        assert "Traceback" not in errors
+        assert f"{done.total()} lines done" in output
+        assert taken <= done <= sent
+
+
+def send_lines(example, name, taken, sent):
+    """Upload lines until the server is gone; notes them, and those it has taken."""
+    connection = example.connect()
+    with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+        for number in range(10_000):
+            lines = [f"{name}-{number}-{line}" for line in range(50)]
+            sent.update(lines)
+            connection.request("POST", "/lines", "\n".join(lines))
+            response = connection.getresponse()
+            assert response.status == 202
+            assert json.loads(response.read()) == {"taken": len(lines)}
+            taken.update(lines)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("DELETE", "/", 405), ("POST", "/count", 405)],
+    [
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/", 405),
+        ("POST", "/count", 405),
+        ("PUT", "/lines", 405),
+    ],
 )
 def test_what_is_not_there(example, method, path, status):
     """Is a problem document."""

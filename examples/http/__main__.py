@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+from typing import TextIO
 
 import csp
 from csp.net import http, listen
 
-from .app import app
+from .app import App
+from .lines import Lines
 
 TRY = """
 Try, from another terminal, and press Ctrl-C here meanwhile:
@@ -20,17 +22,22 @@ Try, from another terminal, and press Ctrl-C here meanwhile:
     curl http://{0}/
     curl -N http://{0}/count                                 a number a second
     curl -T FILE --limit-rate 1M http://{0}/upload | cat     as slow as you like
+    curl -Z http://{0}/slow?[1-6]                            two at once, two wait
+    curl --data-binary @FILE http://{0}/lines                done after the response
 """
 
 
-async def main(address: str) -> int:
+async def main(address: str, out: TextIO | None) -> int:
     """Listen, serve, and print the report."""
+    lines = Lines(out)
     listener = await listen(address)
     print("listening on", listener.address)
     print(TRY.format(listener.address), flush=True)
     limits = http.Limits(body_bytes=math.inf)
-    report = await http.serve(app, listener, limits=limits)
+    async with lines.working():
+        report = await http.serve(App(lines), listener, limits=limits)
     print(f"{report.finished} finished, {report.cut} cut, in {report.seconds:.1f} s")
+    print(f"{lines.done} lines done")
     return 4 if report.cut else 0
 
 
@@ -39,10 +46,12 @@ if __name__ == "__main__":
     parser.add_argument("address", nargs="?", default="127.0.0.1:8080")
     backends = ["asyncio", "uvloop", "trio"]
     parser.add_argument("--backend", choices=backends, default="asyncio")
+    out = argparse.FileType("a")
+    parser.add_argument("--out", type=out, help="where the lines go that were done")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     try:
-        code = csp.run(main, options.address, backend=options.backend)
+        code = csp.run(main, options.address, options.out, backend=options.backend)
     except (ModuleNotFoundError, OSError, ValueError) as error:
         parser.exit(3, f"{parser.prog}: {error}\n")
     parser.exit(code)
