@@ -1,174 +1,44 @@
-"""Connections in memory, on any event loop and on virtual time; and what HTTP needs.
-
-A pipe holds so many bytes and no more, as a kernel does: so backpressure is seen, and
-a connection that is closed with something unread in it is broken for the other side.
-"""
+"""A server in memory, requests as bytes, and responses as a client sees them."""
 
 from __future__ import annotations
 
 import http.client
 import io
-import math
 from contextlib import asynccontextmanager
 
 import anyio
 import attrs
 
-from csp.net import Connection
 from csp.net.http import Limits, Server
+from csp.net.http.testing import pipe
 
 KERNEL = 65536
 BRIEF = Limits(linger=0.01)  # uvloop has no virtual clock
 
 
-class Pipe:
-    """Bytes on their way in one direction."""
-
-    def __init__(self, capacity):
-        self.capacity = capacity
-        self.data = bytearray()
-        self.ended = False  # the sender sends no more
-        self.broken = False  # the receiver is gone, or the sender was reset
-        self.changed = anyio.Event()
-
-    def touch(self):
-        self.changed.set()
-        self.changed = anyio.Event()
-
-
-class Memory(Connection):
-    """One end of a connection in memory."""
-
-    unsent = 0
-
-    def __init__(self, incoming, outgoing, local, peer):
-        self.incoming, self.outgoing = incoming, outgoing
-        self.local, self.peer = local, peer
-        self.bytes_received = self.bytes_sent = 0
-        self.closed = False
-        self._deadlines = {"read": math.inf, "write": math.inf}
-        self._scopes = {}
-        self._error = None
-
-    def _set_deadline(self, which, when):
-        self._deadlines[which] = when
-        if which in self._scopes:
-            self._scopes[which].deadline = when
-
-    read_deadline = property(
-        lambda self: self._deadlines["read"],
-        lambda self, when: self._set_deadline("read", when),
-    )
-    write_deadline = property(
-        lambda self: self._deadlines["write"],
-        lambda self, when: self._set_deadline("write", when),
-    )
-
-    async def _wait(self, which, pipe):
-        with anyio.CancelScope(deadline=self._deadlines[which]) as scope:
-            self._scopes[which] = scope
-            try:
-                await pipe.changed.wait()
-            finally:
-                del self._scopes[which]
-        if scope.cancelled_caught and self._deadlines[which] <= anyio.current_time():
-            self._error = TimeoutError(f"{which}_deadline passed")
-            raise self._error
-
-    def _check(self, broken):
-        if self.closed:
-            raise anyio.ClosedResourceError
-        if broken:
-            self._error = anyio.BrokenResourceError("it was reset")
-            raise self._error
-
-    async def receive(self, max_bytes=KERNEL):
-        if "read" in self._scopes:
-            raise anyio.BusyResourceError("receiving from")
-        pipe = self.incoming
-        while not pipe.data:
-            self._check(pipe.broken)
-            if pipe.ended:
-                raise anyio.EndOfStream
-            await self._wait("read", pipe)
-        self._check(broken=False)
-        data = bytes(pipe.data[:max_bytes])
-        del pipe.data[:max_bytes]
-        self.bytes_received += len(data)
-        pipe.touch()
-        return data
-
-    async def send(self, item):
-        if "write" in self._scopes:
-            raise anyio.BusyResourceError("sending to")
-        pipe, rest = self.outgoing, memoryview(bytes(item))
-        try:
-            while True:
-                self._check(pipe.broken)
-                if pipe.ended:
-                    raise anyio.ClosedResourceError
-                room = pipe.capacity - len(pipe.data)
-                pipe.data += rest[:room]
-                self.bytes_sent += min(room, len(rest))
-                rest = rest[room:]
-                pipe.touch()
-                if not rest:
-                    return
-                self.unsent = len(rest)
-                await self._wait("write", pipe)
-        finally:
-            self.unsent = 0
-
-    async def send_eof(self):
-        self._check(self.outgoing.broken)
-        self.outgoing.ended = True
-        self.outgoing.touch()
-
-    def raised(self, error):
-        return error is self._error
-
-    def close(self):
-        """Close; with something unread in it, that is a reset."""
-        if self.closed:
-            return
-        self.closed = self.outgoing.ended = True
-        if self.incoming.data:
-            self.outgoing.broken = True
-            self.outgoing.data.clear()
-        self.incoming.broken = True
-        self.incoming.touch()
-        self.outgoing.touch()
-
-    def reset(self):
-        """Break it off, as a crash does."""
-        self.incoming.data += b"unread"
-        self.close()
-
-    async def receive_all(self):
-        """Return what comes until the other side closes; or breaks, which is shown."""
-        data = b""
-        try:
-            async for piece in self:
-                data += piece
-        except anyio.BrokenResourceError:
-            data += b"[reset]"
-        return data
-
-    async def receive_until(self, end):
-        """Return what comes up to some bytes."""
-        data = b""
-        while end not in data:
-            data += await self.receive()
-        return data
-
-
 def pair(capacity=KERNEL):
     """Return both ends of a connection: the server's and the client's."""
-    up, down = Pipe(capacity), Pipe(capacity)
-    return (
-        Memory(up, down, "127.0.0.1:80", "127.0.0.1:999"),
-        Memory(down, up, "127.0.0.1:999", "127.0.0.1:80"),
-    )
+    client, conn = pipe(capacity=capacity, local="127.0.0.1:999")
+    return conn, client
+
+
+async def receive_all(conn):
+    """Return what comes until the other side closes; or breaks, which is shown."""
+    data = b""
+    try:
+        async for piece in conn:
+            data += piece
+    except anyio.BrokenResourceError:
+        data += b"[reset]"
+    return data
+
+
+async def receive_until(conn, end):
+    """Return what comes up to some bytes."""
+    data = b""
+    while end not in data:
+        data += await conn.receive()
+    return data
 
 
 @asynccontextmanager
@@ -196,7 +66,7 @@ async def talk(handler, *pieces, half_close=True, **options):
                 pass
 
         tasks.start_soon(send)
-        return await client.receive_all()
+        return await receive_all(client)
 
 
 # Messages

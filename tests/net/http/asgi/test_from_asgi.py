@@ -12,7 +12,16 @@ import pytest
 import csp
 from csp.net import http
 from csp.net.http.asgi import from_asgi
-from tests.net.http.memory import ask, get, parse, post, served, talk
+from tests.net.http.memory import (
+    ask,
+    get,
+    parse,
+    post,
+    receive_all,
+    receive_until,
+    served,
+    talk,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -198,10 +207,10 @@ async def test_a_head_is_sent_with_the_first_piece_and_not_before():
 
     async with csp.Group(), served(handler_of(app)) as client:
         await client.send(get("/", "Connection: close"))
-        head = await client.receive_until(b"\r\n\r\n")
+        head = await receive_until(client, b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         goes_on.set()
-        assert parse(head + await client.receive_all())[0].body == b"late"
+        assert parse(head + await receive_all(client))[0].body == b"late"
 
 
 async def test_a_client_that_does_not_read_makes_the_app_wait():
@@ -219,7 +228,7 @@ async def test_a_client_that_does_not_read_makes_the_app_wait():
         await client.send(get("/", "Connection: close"))
         await anyio.wait_all_tasks_blocked()
         assert len(sent) < 8
-        (answer,) = parse(await client.receive_all())
+        (answer,) = parse(await receive_all(client))
         assert len(answer.body) == 100_000
 
 
@@ -329,7 +338,7 @@ async def test_a_body_comes_in_pieces_as_the_app_asks():
         await anyio.wait_all_tasks_blocked()
         assert client.bytes_sent < 10_000
         asked.set()
-        assert parse(await client.receive_all())[0].status == 200
+        assert parse(await receive_all(client))[0].status == 200
     assert b"".join(got) == data
 
 
@@ -428,7 +437,7 @@ async def test_a_client_that_goes_in_a_response_is_told_of(errors):
     async with csp.Group(), served(handler_of(app), capacity=4000) as client:
         await client.send(get())
         await client.receive()
-        client.reset()
+        client.abort()
     assert heard == [BrokenPipeError, "http.disconnect"]
     assert not errors()
 

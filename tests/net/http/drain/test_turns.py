@@ -78,7 +78,7 @@ async def test_in_memory(exchange, turn):
         for piece in rest:
             await anyio.wait_all_tasks_blocked()
             await client.send(piece)
-        check(await client.receive_all(), bodies)
+        check(await receive_all(client), bodies)
         client.close()
 
 

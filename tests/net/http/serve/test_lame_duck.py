@@ -8,7 +8,7 @@ import pytest
 import csp
 from csp.net import dial
 from csp.net.http import Limits, Request, Server, readiness, serve, text
-from tests.net.http.memory import get, pair, parse
+from tests.net.http.memory import get, pair, parse, receive_all
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +128,6 @@ async def test_connections_from_elsewhere_see_a_lame_duck_as_well():
         await anyio.sleep(4)
         await client.send(get())
         assert not (await receive(client)).closing
-        assert await client.receive_all() == b""
+        assert await receive_all(client) == b""
         assert anyio.current_time() - began == pytest.approx(6, abs=0.1)
         client.close()

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from csp.net.http import Limits, NotFound, Server, text
-from tests.net.http.memory import get, pair, parse, post
+from tests.net.http.memory import get, pair, parse, post, receive_all, receive_until
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ async def serving(handler, **limits):
 
 async def answer(client):
     """Return the next response; it comes in one piece."""
-    (response,) = parse(await client.receive_until(b"\r\n\r\n"))
+    (response,) = parse(await receive_until(client, b"\r\n\r\n"))
     return response
 
 
@@ -126,7 +126,7 @@ async def test_a_body_is_not_read_while_its_request_waits():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(two.send, upload)
             await settle()
-            assert len(two.outgoing.data) == two.outgoing.capacity
+            assert len(two._outgoing.data) == two._outgoing.capacity
             gate.let_through("/1")
             await settle()
             gate.let_through("/2")
@@ -143,12 +143,12 @@ async def test_a_client_that_waits_to_send_is_not_told_to_while_in_line():
         head = upload.removesuffix(b"12345")
         await ask(two, head)
         await ask(three, head)
-        assert not two.incoming.data
+        assert not two._incoming.data
         assert (await answer(three)).status == 503
         gate.let_through("/1")
         await settle()
         gate.let_through("/2")
-        await two.receive_until(b" 100 Continue\r\n\r\n")
+        await receive_until(two, b" 100 Continue\r\n\r\n")
         await two.send(b"12345")
         assert (await answer(two)).body == b"/2 5"
 
@@ -176,7 +176,7 @@ async def test_a_client_that_goes_leaves_the_line(reset):
         await ask(one, get("/1"))
         await ask(gone, get("/gone"))
         if reset:
-            gone.reset()
+            gone.abort()
         else:
             gone.close()
         await settle()
@@ -196,7 +196,7 @@ async def test_a_client_that_sends_no_more_is_answered():
         await ask(one, get("/1"))
         await ask(two, get("/2"))
         await two.send_eof()
-        (refused,) = parse(await two.receive_all())
+        (refused,) = parse(await receive_all(two))
         assert (refused.status, refused.whole) == (503, True)
         gate.let_through("/1")
 
@@ -213,7 +213,7 @@ async def test_what_is_pipelined_meanwhile_is_not_lost():
         for path in ("/2", "/3", "/4"):
             await settle()
             gate.let_through(path)
-        answers = parse(await two.receive_all())
+        answers = parse(await receive_all(two))
         assert [answer.body for answer in answers] == [b"/2 0", b"/3 0", b"/4 0"]
 
 

@@ -9,7 +9,15 @@ import anyio
 import pytest
 
 from csp.net.http import Limits, Response, Server, text
-from tests.net.http.memory import get, logged, pair, parse, post
+from tests.net.http.memory import (
+    get,
+    logged,
+    pair,
+    parse,
+    post,
+    receive_all,
+    receive_until,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clock]
 
@@ -66,7 +74,7 @@ async def stream(size, seconds=0.0):
 
 async def ended(client):
     """Return what a connection ended with, and when."""
-    data = await client.receive_all()
+    data = await receive_all(client)
     client.close()
     return data, anyio.current_time()
 
@@ -99,7 +107,7 @@ async def test_a_header_that_comes_slowly(server):
     await anyio.sleep(4)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dribble, client, get("/", "X: " + "y" * 100))
-        data = await client.receive_until(b"}")
+        data = await receive_until(client, b"}")
         assert anyio.current_time() == 14
         client.close()
     (answer,) = parse(data)
@@ -113,7 +121,7 @@ async def test_a_slow_header_behind_another_request(server, before):
     await client.send(before + b"GET / HT")
     data = await client.receive()
     begun = anyio.current_time()
-    data += await client.receive_until(b"}")
+    data += await receive_until(client, b"}")
     assert [answer.status for answer in parse(data)] == [200, 408]
     assert anyio.current_time() - begun == 10
 
@@ -145,7 +153,7 @@ async def test_a_body_that_comes_slowly(server, start, chunked):
     async with anyio.create_task_group() as tasks:
         await client.send(head + bytes(start))
         tasks.start_soon(dribble, client, bytes(1000))
-        (answer,) = parse(await client.receive_until(b"}"))
+        (answer,) = parse(await receive_until(client, b"}"))
         assert (answer.status, answer.closing) == (408, True)
         assert 5 <= anyio.current_time() <= 10 + SWEEP
         assert (await ended(client))[1] <= 11 + SWEEP
@@ -171,7 +179,7 @@ async def test_a_client_is_not_held_to_what_was_slow_before():
         await anyio.sleep(2)
         await client.send(get("/large/200000", "Connection: close"))
         await anyio.sleep(1)
-        (answer,) = parse(await client.receive_all())
+        (answer,) = parse(await receive_all(client))
         assert answer.whole
         client.close()
         tasks.cancel_scope.cancel()
@@ -181,7 +189,7 @@ async def test_a_body_that_nobody_reads_comes_slowly(server):
     """What is read past is measured as well."""
     client = server()
     await client.send(get("/", "Content-Length: 100", method="POST"))
-    await client.receive_until(b"ok")
+    await receive_until(client, b"ok")
     assert (await ended(client))[1] <= 6 + SWEEP
 
 
@@ -200,7 +208,7 @@ async def test_a_handler_may_be_slow(server, target):
     client = server()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.send, post(bytes(300_000), target=target) + get())
-        data = await client.receive_until(b"ok")
+        data = await receive_until(client, b"ok")
     assert [answer.status for answer in parse(data)] == [200, 200]
     assert anyio.current_time() >= 500
 
@@ -209,7 +217,7 @@ async def test_a_stream_may_be_slow(server):
     """A byte every hour."""
     client = server()
     await client.send(get("/events/3600"))
-    (answer,) = parse(await client.receive_until(b"0\r\n\r\n"))
+    (answer,) = parse(await receive_until(client, b"0\r\n\r\n"))
     assert answer.body == bytes(15)
 
 
@@ -220,7 +228,7 @@ async def test_a_client_that_receives_slowly(server, target):
     await client.send(get(target))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(sip, client)
-        while not client.outgoing.broken:  # noqa: ASYNC110
+        while not client._outgoing.broken:  # noqa: ASYNC110
             await anyio.sleep(0.1)
         assert 5 <= anyio.current_time() <= 10 + SWEEP
         client.close()
@@ -234,9 +242,9 @@ async def test_a_client_that_stops_receiving(server):
         await client.receive()
     began = anyio.current_time()
     await anyio.sleep(10 + SWEEP)
-    assert client.outgoing.broken
+    assert client._outgoing.broken
     assert began < 1
-    await client.receive_all()
+    await receive_all(client)
     client.close()
 
 
@@ -259,7 +267,7 @@ async def test_a_slow_client_disturbs_no_other(server):
         await good.send(get())
         assert b"ok" in await good.receive()
         await anyio.sleep(1)
-    assert all(client.outgoing.broken for client in slow)
+    assert all(client._outgoing.broken for client in slow)
     await good.send_eof()
     assert (await ended(good))[1] == 30
 
@@ -272,6 +280,6 @@ async def test_a_client_that_goes_on_sending_after_a_refusal(server):
         tasks.start_soon(dribble, client, bytes(1000), 0.1)
         assert b" 400 " in await client.receive()
         began = anyio.current_time()
-        while not client.outgoing.broken:  # noqa: ASYNC110
+        while not client._outgoing.broken:  # noqa: ASYNC110
             await anyio.sleep(0.05)
         assert 1 <= anyio.current_time() - began <= 1.2

@@ -10,7 +10,7 @@ import pytest
 import csp
 from csp.net import dial
 from csp.net.http import Limits, Response, Server, serve, text
-from tests.net.http.memory import get, pair, parse, post
+from tests.net.http.memory import get, pair, parse, post, receive_all, receive_until
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def slow(request):
 
 async def drain(client):
     """Return the responses until the connection ends, and when it did."""
-    data = await client.receive_all()
+    data = await receive_all(client)
     client.close()
     return [(a.status, a.body, a.closing) for a in parse(data)]
 
@@ -161,9 +161,9 @@ async def test_a_stream_goes_on():
         await client.send(get())
         await settle()
         it.stop.request()
-        data = await client.receive_until(b"0\r\n\r\n")
+        data = await receive_until(client, b"0\r\n\r\n")
         await client.send(get("/2"))
-        (one, two) = parse(data + await client.receive_all())
+        (one, two) = parse(data + await receive_all(client))
         client.close()
     assert (one.body, one.closing, two.closing) == (b"...", False, True)
 

@@ -9,7 +9,7 @@ import pytest
 
 import csp
 from csp.net.http import ClientGone, Limits, text
-from tests.net.http.memory import get, parse, post, served
+from tests.net.http.memory import get, parse, post, receive_until, served
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def nap(request):
     return "done"
 
 
-@pytest.mark.parametrize("how", ["send_eof", "close", "reset"])
+@pytest.mark.parametrize("how", ["send_eof", "close", "abort"])
 async def test_a_client_that_goes_cancels_the_block(how, errors):
     """Which raises ClientGone, and that is nothing to log."""
     handler = Watched(wait)
@@ -80,7 +80,7 @@ async def test_a_client_that_waits_is_waited_for():
     async with served(handler) as client:
         await client.send(get() + get("/2"))
         answer, other = parse(
-            await client.receive_until(b"/ done") + await client.receive_until(b"/2 ")
+            await receive_until(client, b"/ done") + await receive_until(client, b"/2 ")
         )
     assert (answer.body, other.body) == (b"/ done", b"/2 done")
 
@@ -115,7 +115,7 @@ async def test_what_a_client_sends_ahead_is_not_lost(count):
         await anyio.wait_all_tasks_blocked()
         assert client.bytes_sent < 500_000
         going.set()
-        data = await client.receive_until(b"/%d done" % (count - 1))
+        data = await receive_until(client, b"/%d done" % (count - 1))
     bodies = [answer.body for answer in parse(data)]
     assert bodies == [b"/ done", *(b"/%d done" % n for n in range(count))]
 
@@ -139,7 +139,7 @@ async def test_a_body_is_read_in_the_block(twice):
             await anyio.wait_all_tasks_blocked()
             await client.send(bytes([byte]))
         await client.send(get("/2", "Content-Length: 3") + b"xyz")
-        assert b"abcdefghi" in await client.receive_until(b"abcdefghi")
+        assert b"abcdefghi" in await receive_until(client, b"abcdefghi")
         client.close()
 
 
@@ -161,7 +161,7 @@ async def test_a_reader_stays_when_the_block_ends():
         await client.send(post(b"abc", "Content-Length: 6"))
         await anyio.wait_all_tasks_blocked()
         await client.send(b"def")
-        await client.receive_until(b"ok")
+        await receive_until(client, b"ok")
     assert read == [b"abcdef"]
 
 
@@ -190,7 +190,7 @@ async def test_an_error_in_the_block_comes_out_as_it_is(errors):
     handler = Watched(work)
     async with served(handler) as client:
         await client.send(get() + get("/2"))
-        data = await client.receive_until(b"done")
+        data = await receive_until(client, b"done")
     assert [answer.status for answer in parse(data)] == [500, 200]
     assert handler.ends == [ValueError, "done"]
     assert len(errors()) == 1
@@ -249,7 +249,7 @@ async def test_what_the_block_starts_outlives_it():
 
     async with csp.Group(), served(Watched(work)) as client:
         await client.send(get())
-        await client.receive_until(b"done")
+        await receive_until(client, b"done")
         assert not done
     assert done
 
@@ -266,6 +266,6 @@ async def test_blocks_again_and_again_are_bounded():
     async with served(handler) as client, anyio.create_task_group() as tasks:
         await client.send(get())
         tasks.start_soon(client.send, get("/2") * 100_000)
-        await client.receive_until(b"ok")
+        await receive_until(client, b"ok")
         assert client.bytes_sent < 10 * 65536
         tasks.cancel_scope.cancel()

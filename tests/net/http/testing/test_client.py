@@ -326,7 +326,8 @@ def test_without_httpx_it_says_what_to_install():
     )
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert output == (
-        "csp.net.http.testing.Client needs httpx. Write: pip install 'anycsp[testing]'\n"
+        "csp.net.http.testing.Client needs httpx. "
+        "Write: pip install 'anycsp[testing]'\n"
     )
 
 
