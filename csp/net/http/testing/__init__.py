@@ -14,6 +14,7 @@ All of it works on every event loop, and on the virtual clock of `csp.testing`.
 #   _memory    connections
 #   _listener  where they come in
 #   _request   requests made by hand
+#   _serving   a server around a block
 #   _record    a handler by itself
 #   _client    a client and a server; imported when wanted, for it needs httpx
 
@@ -25,6 +26,7 @@ from ._memory import pipe as pipe
 from ._record import Recorded as Recorded
 from ._record import record as record
 from ._request import request as request
+from ._serving import serving as serving
 
 if TYPE_CHECKING:
     from ._client import Client as Client
@@ -43,7 +45,8 @@ def __getattr__(name: str) -> Any:
         if error.name not in ("httpx", "httpcore"):
             raise
         raise ModuleNotFoundError(
-            f"{__name__}.{name} needs {error.name}. Write: pip install 'anycsp[testing]'",
+            f"{__name__}.{name} needs {error.name}. "
+            "Write: pip install 'anycsp[testing]'",
             name=error.name,
         ) from None
     value = getattr(_client, name)

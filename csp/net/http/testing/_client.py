@@ -16,18 +16,13 @@ from typing import Any, Self
 import anyio
 import httpcore
 import httpx
-from anyio.abc import TaskStatus
 
-from csp._account import Undelivered
-from csp._group import Group
-from csp._stop import StopScope, stop_scope
-from csp._tasks import current_group
 from csp.net.http._limits import Limits
-from csp.net.http.serve import serve
 from csp.net.http.serve._server import Handler
 
 from ._listener import Listener
 from ._memory import Connection
+from ._serving import serving
 
 _HTTPS = 443
 
@@ -110,26 +105,13 @@ class Transport(httpx.AsyncBaseTransport):
     async def _serve(self) -> AsyncIterator[None]:
         """Serve while the block runs."""
         listener = Listener()
-        server = _Server(self._handler, self._limits, self._grace)
-        failure = None
-        outer = current_group.get()
-        async with Group("client") as g:
-            current_group.set(outer)  # what the block starts is its own
-            try:
-                await g.start(server.run, listener)
-                async with httpcore.AsyncConnectionPool(
-                    max_connections=None, network_backend=_Backend(listener)
-                ) as self._pool:
-                    yield
-            except Exception as error:
-                failure = error
-                g.cancel()
-            else:
-                server.stop.request()
-        if failure is not None:
-            raise failure
-        if server.cut:
-            raise Undelivered((), server.cut)
+        async with (
+            serving(self._handler, listener, limits=self._limits, grace=self._grace),
+            httpcore.AsyncConnectionPool(
+                max_connections=None, network_backend=_Backend(listener)
+            ) as self._pool,
+        ):
+            yield
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return the answer as it begins."""
@@ -160,27 +142,6 @@ class Transport(httpx.AsyncBaseTransport):
             stream=_Stream(response),
             extensions=response.extensions,
         )
-
-
-class _Server:
-    """The server at the other end, and how it ended."""
-
-    stop: StopScope
-
-    def __init__(self, handler: Handler, limits: Limits | None, grace: float) -> None:
-        self._handler = handler
-        self._limits = limits
-        self.stop = stop_scope(grace)
-        self.cut: tuple[str, ...] = ()
-
-    async def run(
-        self, listener: Listener, *, task_status: TaskStatus[tuple[str, ...]]
-    ) -> None:
-        async with self.stop:
-            report = await serve(
-                self._handler, listener, limits=self._limits, task_status=task_status
-            )
-        self.cut = report.cut_names
 
 
 class _Stream(httpx.AsyncByteStream):
