@@ -13,8 +13,6 @@ import ssl
 import subprocess
 import sys
 import textwrap
-from importlib.util import find_spec
-from pathlib import Path
 
 import attrs
 import pytest
@@ -22,12 +20,9 @@ import pytest
 pytest.importorskip("httptools")
 
 from csp.net.http import Limits
+from tests.net.command import BACKENDS, ROOT, TIMEOUT, answer, ask, get, starting
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
-
-ROOT = Path(__file__).parent.parent.parent
-BACKENDS = [name for name in ("asyncio", "uvloop", "trio") if find_spec(name)]
-TIMEOUT = 30  # seconds for anything
 
 PROGRAM = """
 import anyio
@@ -98,42 +93,6 @@ nothing = None
 """
 
 
-class Command:
-    """The command, running."""
-
-    def __init__(self, folder, *args, **options):
-        command = [sys.executable, "-W", "error", "-m", "csp.net", *args]
-        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def line(self):
-        """Return what it prints next."""
-        return self.process.stdout.readline().rstrip("\n")
-
-    def where(self):
-        """Return the host and the port at which it says that it listens."""
-        line = self.line()
-        assert line.startswith("listening on "), (line, *self.end())
-        host, _, port = line.removeprefix("listening on ").rpartition(":")
-        return host, int(port)
-
-    def signal(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-
-    def end(self):
-        """Wait for its end; returns its exit code, and what it wrote to stderr."""
-        _, err = self.process.communicate(timeout=TIMEOUT)
-        return self.process.returncode, err
-
-
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     return request.param
@@ -143,16 +102,8 @@ def backend(request):
 def start(tmp_path):
     """Start the command, and see to it that it ends."""
     (tmp_path / "program.py").write_text(PROGRAM)
-    started = []
-
-    def start(*args, **options):
-        started.append(Command(tmp_path, *args, **options))
-        return started[-1]
-
-    yield start
-    for command in started:
-        command.process.kill()
-        command.process.communicate()
+    with starting(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture
@@ -176,25 +127,6 @@ def refusal(start):
         return err
 
     return refusal
-
-
-def ask(where, path="/"):
-    """Send a request; returns the connection."""
-    conn = http.client.HTTPConnection(*where, timeout=TIMEOUT)
-    conn.request("GET", path)
-    return conn
-
-
-def answer(conn):
-    """Return the status and the body of the answer, and close the connection."""
-    response = conn.getresponse()
-    body = response.read()
-    conn.close()
-    return response.status, body
-
-
-def get(where):
-    return answer(ask(where))
 
 
 # Serving
@@ -271,12 +203,8 @@ def test_what_a_handler_raises_does_not_end_it(serve, backend):
     assert "the handler is broken" in err
 
 
-def test_an_asgi_app_is_known_by_its_arguments(start, serve, backend):
+def test_an_asgi_app_is_known_by_its_arguments(serve, backend):
     """Those are scope, receive and send."""
-    if find_spec("csp.net.http.asgi") is None:
-        code, err = start("program:asgi").end()
-        assert (code, err.count("\n")) == (3, 1)
-        return
     for flags, path in (
         (["--interface", "auto"], b""),
         (["--interface", "asgi", "--lifespan", "off"], b""),
@@ -522,11 +450,11 @@ def test_the_module_is_looked_for_in_a_directory(start, tmp_path):
     assert command.end()[0] == 0
 
 
-def test_a_flag_that_is_none_is_refused(start):
-    """2, as everywhere."""
-    code, err = start("program:hello", "--reload").end()
-    assert code == 2
-    assert "--reload" in err
+def test_a_flag_that_is_none_is_refused(refusal):
+    """3, as all else with which it cannot start."""
+    assert refusal("program:hello", "--nope") == (
+        "python -m csp.net: unrecognized arguments: --nope. See --help\n"
+    )
 
 
 def test_a_loop_that_is_not_installed_is_named(tmp_path):

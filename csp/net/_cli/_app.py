@@ -8,12 +8,9 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from ._unable import Unable
-
-_ASGI = "csp.net.http.asgi"
 
 # By how many arguments it needs.
 _INTERFACES = {1: "handler", 3: "asgi"}
@@ -60,14 +57,14 @@ def _import(name: str) -> Any:
             f"there is no module {error.name!r} in {sys.path[0]} or elsewhere on the "
             "path"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _shown(error) from None
 
 
 def _of_program(fn: Any) -> Any:
     try:
         return fn()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _shown(error) from None
 
 
@@ -113,8 +110,8 @@ def _arguments(app: Any) -> int | None:
 
 
 def _from_asgi(app: Any, options: argparse.Namespace) -> Any:
-    if find_spec(_ASGI) is None:
-        raise Unable("ASGI apps cannot be served yet, only handlers")
-    return import_module(_ASGI).from_asgi(
+    from csp.net.http.asgi import from_asgi
+
+    return from_asgi(
         app, root_path=options.root_path, has_lifespan=options.lifespan == "auto"
     )

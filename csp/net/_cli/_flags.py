@@ -1,20 +1,20 @@
-"""The flags: uvicorn's, where it has such a thing, and our own."""
+"""The flags: uvicorn's, where it has such a thing, and our own.
+
+What is not on the command line may be in the environment, and else has its default.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import attrs
 
-from csp.net._address import TCP
-
+from ._environ import PREFIX, from_environ
 from ._unable import Unable
-
-if TYPE_CHECKING:
-    from csp.net._tls import TLS
 
 PROGRAM = "python -m csp.net"
 GRACE = 25.0  # as of csp.run
@@ -22,24 +22,66 @@ MARGIN = 2.0  # seconds to report in, after the server's own grace
 
 _BACKENDS = ("asyncio", "uvloop", "trio")
 _LEVELS = ("critical", "error", "warning", "info", "debug")
-_CERT_REQS = ("none", "optional", "required")
-_HOST, _PORT = "127.0.0.1", 8000  # as of uvicorn
-
 # What uvicorn calls some of our limits.
 _ALSO = {"idle_timeout": ("--timeout-keep-alive",)}
 
 
-def parse(args: Sequence[str] | None, limits: type[Any]) -> argparse.Namespace:
+# What of the environment does not count beside what stands on the command line.
+_ELSEWHERE = ("bind", "fd", "uds")
+_REPLACED = {
+    **dict.fromkeys(["addresses", *_ELSEWHERE], (*_ELSEWHERE, "host", "port")),
+    **dict.fromkeys(["host", "port"], _ELSEWHERE),
+    "limit_concurrency": ("requests", "queue"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that says in one line what is wrong, as for all else that can be."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Unable(f"{message}. See --help")
+
+
+def parse(
+    args: Sequence[str], limits: type[Any], environ: Mapping[str, str] = os.environ
+) -> argparse.Namespace:
     """Return what the command line says, with `limits` made of their flags.
 
     Raises:
-        Unable: They cannot be made.
+        Unable: It cannot be understood, or they cannot be made.
     """
-    parser = argparse.ArgumentParser(
+    parser = _parser(limits)
+    flags = [action for action in parser._actions if action.option_strings]
+    values = {action.dest: action.default for action in flags}
+    for action in flags:
+        action.default = argparse.SUPPRESS  # so that what is given can be told
+    given = vars(parser.parse_intermixed_args(args))
+    values |= _beside(given, from_environ(flags, environ))
+    options = argparse.Namespace(**values | given)
+    options.limits = _make_limits(options, limits)
+    return options
+
+
+def _beside(given: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Return what counts of the environment, beside what the command line gives."""
+    replaced = {
+        other
+        for name, value in given.items()
+        if value != []
+        for other in _REPLACED.get(name, ())
+    }
+    return {name: value for name, value in found.items() if name not in replaced}
+
+
+def _parser(limits: type[Any]) -> argparse.ArgumentParser:
+    parser = _Parser(
         prog=PROGRAM,
         description="Serve an HTTP handler, or an ASGI app.",
-        epilog="Exit codes: 0 stopped with nothing cut; 1 failed; 3 could not start; "
-        "4 stopped, but something was cut or left undelivered.",
+        epilog=f"Each flag can be given by a variable too: {PREFIX}PORT=9000 is --port "
+        f"9000, and {PREFIX}RELOAD=true is --reload. The command line wins. Exit "
+        "codes: 0 stopped with nothing cut; 1 failed; 3 could not start, of which a "
+        "flag that does not exist is one case; 4 stopped, but something was cut or "
+        "left undelivered.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -52,6 +94,7 @@ def parse(args: Sequence[str] | None, limits: type[Any]) -> argparse.Namespace:
     )
     _add_addresses(parser.add_argument_group("where to listen"))
     _add_program(parser.add_argument_group("the program"))
+    _add_reload(parser.add_argument_group("while it is being written"))
     _add_tls(parser.add_argument_group("encryption"))
     _add_limits(
         parser.add_argument_group(
@@ -59,17 +102,15 @@ def parse(args: Sequence[str] | None, limits: type[Any]) -> argparse.Namespace:
         ),
         limits,
     )
-    options = parser.parse_intermixed_args(args)
-    options.limits = _make_limits(options, limits)
-    return options
+    return parser
 
 
 def _add_addresses(group: Any) -> None:
     group.add_argument(
         "--bind", metavar="ADDRESS", action="append", default=[], help="one more"
     )
-    group.add_argument("--host", help=f"a name or number ({_HOST})")
-    group.add_argument("--port", type=int, help=f"its port ({_PORT})")
+    group.add_argument("--host", help="a name or number (127.0.0.1)")
+    group.add_argument("--port", type=int, help="its port (8000)")
     group.add_argument("--uds", metavar="PATH", help="a Unix socket")
     group.add_argument("--fd", type=int, metavar="N", help="an inherited descriptor")
     group.add_argument(
@@ -111,7 +152,13 @@ def _add_program(group: Any) -> None:
     )
     group.add_argument("--log-level", choices=_LEVELS, default="info", type=str.lower)
     group.add_argument(
-        "--no-access-log", action="store_true", help="as it is; requests are not logged"
+        "--access-log",
+        action="store_true",
+        default=True,
+        help="log each request (which is the default)",
+    )
+    group.add_argument(
+        "--no-access-log", action="store_false", dest="access_log", help="do not"
     )
     group.add_argument(
         "--timeout-graceful-shutdown",
@@ -124,6 +171,30 @@ def _add_program(group: Any) -> None:
     )
 
 
+def _add_reload(group: Any) -> None:
+    group.add_argument(
+        "--reload", action="store_true", help="start again when a file changes"
+    )
+    for what, metavar, help_ in _WATCHED:
+        group.add_argument(
+            f"--reload-{what}", metavar=metavar, action="append", default=[], help=help_
+        )
+    # From a parent to its child.
+    for name, kind in (("--inherit", _descriptors), ("--lifeline", int)):
+        group.add_argument(name, type=kind, help=argparse.SUPPRESS)
+
+
+_WATCHED = (
+    ("dir", "PATH", "where; may be given again (--app-dir)"),
+    ("include", "GLOB", "which files, beside *.py; may be given again"),
+    ("exclude", "GLOB", "which not, beside .*, ~* and such; may be given again"),
+)
+
+
+def _descriptors(text: str) -> list[int]:
+    return [int(fd) for fd in text.split(",")]
+
+
 def _add_tls(group: Any) -> None:
     group.add_argument("--ssl-certfile", metavar="PATH", help="the certificate; PEM")
     group.add_argument("--ssl-keyfile", metavar="PATH", help="its key, if elsewhere")
@@ -133,7 +204,7 @@ def _add_tls(group: Any) -> None:
     group.add_argument(
         "--ssl-cert-reqs",
         type=int,
-        choices=range(len(_CERT_REQS)),
+        choices=range(3),
         default=0,
         help="whether clients need a certificate: 0 no, 1 may have, 2 must have",
     )
@@ -175,40 +246,4 @@ def _make_limits(options: argparse.Namespace, limits: Any) -> Any:
     try:
         return limits(**given)
     except (TypeError, ValueError) as error:
-        raise Unable(str(error)) from None
-
-
-def addresses(options: argparse.Namespace) -> list[str]:
-    """Return where to listen."""
-    where = [*options.addresses, *options.bind]
-    if options.uds is not None:
-        where.append(f"unix:{options.uds}")
-    if options.fd is not None:
-        where.append(f"fd:{options.fd}")
-    host, port = options.host, options.port
-    if not where or host is not None or port is not None:
-        host = _HOST if host is None else host.strip("[]")
-        where.append(str(TCP(host, _PORT if port is None else port)))
-    return where
-
-
-def tls(options: argparse.Namespace) -> TLS | None:
-    """Return how to encrypt, if that is to be done.
-
-    Raises:
-        Unable: That cannot be done so.
-    """
-    cert, key, ca = options.ssl_certfile, options.ssl_keyfile, options.ssl_ca_certs
-    if cert is None:
-        if key or ca or options.ssl_cert_reqs:
-            raise Unable("the certificate is missing. Write --ssl-certfile PATH")
-        return None
-    if options.ssl_cert_reqs and ca is None:
-        raise Unable("to verify clients takes certificates: --ssl-ca-certs PATH")
-    from csp.net._tls import TLS
-
-    reqs: Any = _CERT_REQS[options.ssl_cert_reqs]
-    try:
-        return TLS(cert, key or cert, client_ca=ca, client_cert=reqs)
-    except OSError as error:
         raise Unable(str(error)) from None

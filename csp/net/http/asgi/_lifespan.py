@@ -24,6 +24,10 @@ from ._types import App, Message
 _log = logging.getLogger("csp.net.http")
 
 
+class LifespanError(RuntimeError):
+    """An app could not begin, or not end."""
+
+
 class _Lifespan:
     """One life of an app."""
 
@@ -101,7 +105,7 @@ async def lifespan(app: App) -> AsyncIterator[dict[str, Any] | None]:
     Gives the state that its requests start with; None if it has no lifespan.
 
     Raises:
-        RuntimeError: It could not begin, or not end.
+        LifespanError: It could not begin, or not end.
     """
     life = _Lifespan(app)
     failure = None
@@ -117,8 +121,8 @@ async def lifespan(app: App) -> AsyncIterator[dict[str, Any] | None]:
                 failure = error
             life.end()
         else:
-            failure = RuntimeError(f"the application did not start: {life.failure}")
+            failure = LifespanError(f"the application did not start: {life.failure}")
     if failure is None and life.failure is not None:
-        failure = RuntimeError(f"the application did not shut down: {life.failure}")
+        failure = LifespanError(f"the application did not shut down: {life.failure}")
     if failure is not None:
         raise failure
