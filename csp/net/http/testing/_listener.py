@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -15,6 +15,9 @@ from csp._channel import Channel
 from csp._errors import ChannelClosed, EndOfChannel
 
 from ._memory import CAPACITY, Connection, pipe
+
+if TYPE_CHECKING:
+    from csp.net._tls import TLS
 
 _FIRST_PORT = 50_000  # of those that callers seem to come from
 
@@ -47,7 +50,7 @@ class Listener(net.Listener):
         capacity: int = CAPACITY,
     ) -> None:
         self.address = address
-        self.tls = None
+        self.tls: TLS | None = None
         self.unlink = False
         self._closed = False
         self._pause = 0.0

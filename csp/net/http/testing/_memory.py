@@ -33,12 +33,12 @@ class Pipe:
             raise TypeError(f"capacity must be a number of bytes, not {capacity!r}")
         if capacity < 1:
             raise ValueError(f"capacity must be 1 byte or more, not {capacity}")
-        self.capacity = capacity
-        self.data = bytearray()
-        self.ended = False  # no more will be sent
-        self.broken = False  # the other side is not there any more
-        self.inlet = Inlet(self)
-        self.outlet = Outlet(self)
+        self.capacity: int = capacity
+        self.data: bytearray = bytearray()
+        self.ended: bool = False  # no more will be sent
+        self.broken: bool = False  # the other side is not there any more
+        self.inlet: Inlet = Inlet(self)
+        self.outlet: Outlet = Outlet(self)
 
     def touch(self) -> None:
         """Let those look again who wait."""
@@ -59,7 +59,7 @@ class Half(Operation[None]):
         self._pipe = pipe
         self._deadline = math.inf
         self._waiters: dict[Waiter, None] = {}
-        self.busy = False
+        self.busy: bool = False
 
     def is_ready(self) -> bool:
         """Tell whether there is something to be done, if only to raise."""
@@ -134,8 +134,8 @@ class Connection(net.Connection):
         self._left = 0  # what the send that waits has left
         self.local = local
         self.peer = peer
-        self.bytes_received = 0
-        self.bytes_sent = 0
+        self.bytes_received: int = 0
+        self.bytes_sent: int = 0
 
     @property
     def read_deadline(self) -> float:
