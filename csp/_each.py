@@ -26,10 +26,9 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from ._channel import Channel
 from ._errors import EndOfChannel
 from ._executors import brief
-from ._group import Group
+from ._group import Group, PrivateGroup
 from ._park import current
 from ._sources import Slot, Source, draw_from
-from ._tasks import current_group
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -152,7 +151,7 @@ class map(Generic[T, R]):  # noqa: A001 - Python's own, in several tasks
         self._slots: Channel[Slot[T]] = Channel(buffer, name="results of map")
         self._on_undelivered = on_undelivered
         self._drawn: dict[Slot[T], None] = {}  # and not received, if that is asked for
-        self._group: Group | None = None
+        self._group: PrivateGroup | None = None
 
     def __aiter__(self) -> NoReturn:
         raise TypeError(
@@ -163,11 +162,9 @@ class map(Generic[T, R]):  # noqa: A001 - Python's own, in several tasks
     async def __aenter__(self) -> AsyncIterator[R]:
         if self._group is not None:
             raise RuntimeError("a map can be entered only once: make another")
-        self._group = Group("map")
+        self._group = PrivateGroup("map")
         self._slots._state.bind(current())
-        outer = current_group.get()
         await self._group.__aenter__()
-        current_group.set(outer)  # what the block starts is its own
         self._left = self._workers
         for _ in range(self._workers):
             self._group.go(self._attend, name="map")
@@ -180,17 +177,11 @@ class map(Generic[T, R]):  # noqa: A001 - Python's own, in several tasks
         traceback: TracebackType | None,
     ) -> bool | None:
         assert self._group is not None
-        outer = current_group.get()
         self._draw.stop()
         self._group.cancel()
         try:
             return await self._group.__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as group:
-            if exc is None or group.exceptions != (exc,):
-                raise
-            return False  # the block's own error comes out as it is
         finally:
-            current_group.set(outer)
             self._slots.drain()
             try:
                 await self._draw.aclose()

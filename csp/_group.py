@@ -167,6 +167,41 @@ class Group:
         return f"<Group {name}{'open' if self._open else 'closed'}>"
 
 
+class PrivateGroup(Group):
+    """A group behind a block of the library's own, such as that of a pool.
+
+    Nobody sees that there is a group.  So what the block starts with `go` is not in
+    this one, but in the one that it would be in without it; and an error that the block
+    raises by itself comes out as it is, not in an `ExceptionGroup`.
+    """
+
+    __slots__ = ()
+
+    @uninterrupted
+    async def __aenter__(self) -> Self:
+        outer = current_group.get()
+        await super().__aenter__()
+        current_group.set(outer)
+        return self
+
+    @uninterrupted
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        outer = current_group.get()
+        try:
+            return await super().__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as group:
+            if exc is None or group.exceptions != (exc,):
+                raise
+            return False
+        finally:
+            current_group.set(outer)
+
+
 def go(
     fn: Callable[[*Ts], Awaitable[T]], *args: *Ts, name: str | None = None
 ) -> Handle[T]:

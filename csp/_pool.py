@@ -34,13 +34,13 @@ from ._account import DrainReport
 from ._channel import Channel
 from ._errors import ChannelClosed, Overloaded
 from ._executors import Ended, Executor, Seat, ThreadSeat, WorkerDied, brief, see_out
-from ._group import Group
+from ._group import Group, PrivateGroup
 from ._operation import begin
 from ._park import Loop, Waiter, current, uninterrupted
 from ._queue import join
 from ._state import UNBOUND
 from ._stop import stopping, time_to_cut
-from ._tasks import Handle, current_group, done
+from ._tasks import Handle, done
 from ._timer import at
 
 T = TypeVar("T")
@@ -356,7 +356,7 @@ class Pool(Generic[T, R]):
         self._finished = self._failed = self._cancelled = self._refused = 0
         self._cut_names: list[str] = []  # of the jobs cancelled since it closed
         self._unbegun = 0  # jobs among those that had not begun
-        self._group: Group | None = None
+        self._group: PrivateGroup | None = None
         self._loop: Loop = UNBOUND
 
     @uninterrupted
@@ -525,10 +525,8 @@ class Pool(Generic[T, R]):
             raise RuntimeError(f"{self!r} can be entered only once")
         self._loop = current()
         self._jobs._state.bind(self._loop)
-        self._group = Group(self.name)
-        outer = current_group.get()
+        self._group = PrivateGroup(self.name)
         await self._group.__aenter__()
-        current_group.set(outer)  # what the block starts is its own
         for _ in range(self._workers):
             self._hire()
         self._watcher = self._group.go(self._watch, name=f"watch of {self.name}")
@@ -541,16 +539,10 @@ class Pool(Generic[T, R]):
         traceback: TracebackType | None,
     ) -> bool | None:
         assert self._group is not None
-        outer = current_group.get()
         self._close()
         try:
             return await self._group.__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as group:
-            if exc is None or group.exceptions != (exc,):
-                raise
-            return False  # the block's own error comes out as it is
         finally:
-            current_group.set(outer)
             self._cut_queued()
             self.report = self._make_report()
 

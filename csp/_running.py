@@ -18,7 +18,7 @@ import anyio
 
 from ._channel import Channel
 from ._errors import ChannelBroken, ChannelClosed, EndOfChannel
-from ._group import Group
+from ._group import PrivateGroup
 from ._handles import Receiver, Sender
 from ._intake import Drawn, Read, is_read_by_a_task
 from ._park import current, uninterrupted
@@ -27,7 +27,7 @@ from ._report import RESULTS, PipelineReport, name_items
 from ._sources import Source
 from ._stages import Job, Line, Stage, Step
 from ._stop import stopping, time_to_cut
-from ._tasks import Handle, current_group
+from ._tasks import Handle
 from ._timer import at, ticker
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Running(Generic[T]):
         self._steps = steps
         self._options = options
         self._opened = opened  # the block receives what comes out
-        self._group = Group("pipeline")
+        self._group = PrivateGroup("pipeline")
         self._intake: Drawn | Read  # how items come in
         self._staff = 1  # tasks of stages that run, and whoever starts them
         self._tasks: list[Handle[None]] = []
@@ -88,9 +88,7 @@ class Running(Generic[T]):
         return self._lines[-1].receiver
 
     async def _start(self) -> None:
-        outer = current_group.get()
         await self._group.__aenter__()
-        current_group.set(outer)  # what the block starts is its own
         first = self._stages[0]
         if isinstance(self._intake, Drawn):
             first.take = self._intake.take
@@ -231,17 +229,12 @@ class Running(Generic[T]):
         traceback: TracebackType | None,
     ) -> BaseException | None:
         """Wait for all tasks; returns the error with which the block ends, if any."""
-        outer = current_group.get()
         if self._opened:
             self._cut_all()
         try:
             swallowed = await self._group.__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as group:
-            return exc if group.exceptions == (exc,) else group
         except BaseException as error:
             return error
-        finally:
-            current_group.set(outer)
         return None if swallowed else exc
 
     def _try(self, fn: Callable[..., object], *args: Any) -> None:

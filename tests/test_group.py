@@ -11,6 +11,8 @@ import anyio.to_thread
 import pytest
 
 from csp import Channel, Group, Handle, after, done, go, recv, run, select
+from csp._group import PrivateGroup
+from csp._tasks import current_group
 
 pytestmark = pytest.mark.anyio
 
@@ -184,6 +186,34 @@ async def test_go_belongs_to_the_group_that_it_says() -> None:
         assert not handles[0].finished
         outer.cancel()
     assert handles[0].finished
+
+
+async def test_go_does_not_find_a_private_group() -> None:
+    """Neither in its block nor after it; what was started in it does."""
+    found = []
+
+    async def look() -> None:
+        found.append(current_group.get())
+
+    async with Group() as g:
+        async with PrivateGroup() as private:
+            assert current_group.get() is g
+            await private.go(look)
+        assert current_group.get() is g
+    assert found == [private]
+
+
+async def test_an_error_of_the_block_leaves_a_private_group_as_it_is() -> None:
+    """Only that of a task is in a group."""
+    error = KeyError("own")
+    with pytest.raises(KeyError) as caught:
+        async with PrivateGroup():
+            raise error
+    assert caught.value is error
+    with pytest.raises(ExceptionGroup) as group:
+        async with PrivateGroup() as private:
+            private.go(fail, KeyError("a task's"))
+    assert [*map(type, group.value.exceptions)] == [KeyError]
 
 
 async def test_start_waits_until_the_task_is_ready() -> None:

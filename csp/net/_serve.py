@@ -27,10 +27,10 @@ from anyio.abc import TaskStatus
 
 from csp._account import DrainReport
 from csp._channel import Channel
-from csp._group import Group, _name_of, call
+from csp._group import Group, PrivateGroup, _name_of, call
 from csp._park import current
 from csp._stop import innermost, stopping, time_to_cut
-from csp._tasks import Handle, current_group
+from csp._tasks import Handle
 
 from ._connection import Connection
 from ._listener import Listener, listen
@@ -112,7 +112,7 @@ async def serve(
 
 
 class _Crew(Group):
-    """The group of a server, in which no task ends another."""
+    """A group in which no task ends another, and which counts them at a stop."""
 
     __slots__ = ("_stop", "cut_names", "draining", "finished")
 
@@ -175,6 +175,12 @@ def _beside_cancellation(error: BaseException) -> BaseException | None:
     return None if isinstance(error, cancelled) else error
 
 
+class _OwnCrew(PrivateGroup, _Crew):
+    """That of a server, which is nobody's to start tasks in but its handlers'."""
+
+    __slots__ = ()
+
+
 class Serving:
     """One call of `serve`.
 
@@ -208,7 +214,7 @@ class Serving:
         self._doing = doing or _name
         self._listeners: list[Listener] = []
         self._slots: Channel[None] = Channel(limits.connections, name="connections")
-        self._crew = _Crew("server")
+        self._crew = _OwnCrew("server")
         self._began: float | None = None  # to stop
 
     async def run(
@@ -235,17 +241,14 @@ class Serving:
 
     async def _serve(self) -> DrainReport:
         loop = current()
-        outer = current_group.get()
         try:
             async with self._crew as crew:
-                current_group.set(outer)  # what this task starts is its own
                 await self._accept_until_stopped()
                 crew.draining = True
                 for conn in self._shaking:
                     self._hurry(conn)
                 await self._accept_queued()
         finally:
-            current_group.set(outer)
             self._slots.drain()
         return DrainReport(
             finished=crew.finished,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 from anyio.abc import TaskStatus
 
-from csp._group import Group
+from csp._group import PrivateGroup
 from csp._stop import innermost, stopping, time_to_cut
-from csp._tasks import current_group
 from csp.net._connection import Connection
 from csp.net._listener import Listener
 from csp.net._serve import Limits as ConnectionLimits
@@ -131,21 +130,13 @@ class Server:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[None]:
-        failure = None
-        outer = current_group.get()
         self.tally = Tally(innermost())
         self.stopping = False
-        async with Group("http") as g:
-            current_group.set(outer)  # what the block starts is not ours
+        async with PrivateGroup("http") as g:
             g.go(keep_pace, self.sessions, self.limits)
             g.go(self._hear)
-            try:
-                yield
-            except Exception as error:
-                failure = error
+            yield
             g.cancel()
-        if failure is not None:
-            raise failure
 
     async def _hear(self) -> None:
         """Learn of a stop request, and let those hurry who wait for nothing yet."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from csp._channel import Channel
-from csp._group import Group
-from csp._tasks import current_group
+from csp._group import PrivateGroup
 from csp.net.http._errors import ClientGone
 
 if TYPE_CHECKING:
@@ -40,10 +39,8 @@ class Watch(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         session = self._session
         self._receive = session.receive
-        self._group = Group("watch")
-        outer = current_group.get()
+        self._group = PrivateGroup("watch")
         await self._group.__aenter__()
-        current_group.set(outer)  # what the block starts is not ours
         if len(session.parser) <= _ENOUGH:
             session.conn.read_deadline = math.inf
             session.receive = self._receive_ahead
@@ -77,16 +74,10 @@ class Watch(AbstractAsyncContextManager[None]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        outer = current_group.get()
         self._group.cancel()
         try:
             caught = await self._group.__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as group:
-            if exc is None or group.exceptions != (exc,):
-                raise
-            return False  # the block's own error comes out as it is
         finally:
-            current_group.set(outer)
             self._give_back()
         if self._gone and (caught or exc is None):
             raise ClientGone("the client has closed the connection")

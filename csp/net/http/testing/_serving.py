@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from anyio.abc import TaskStatus
 
 from csp._account import Undelivered
-from csp._group import Group
+from csp._group import PrivateGroup
 from csp._stop import StopScope, stop_scope
-from csp._tasks import current_group
 from csp.net._listener import Listener
 from csp.net.http._limits import Limits
 from csp.net.http.serve import serve
@@ -51,20 +50,10 @@ async def serving(
         Undelivered: At the end of the block, a handler still ran, and was cut.
     """
     server = _Server(handler, tls, limits, grace)
-    failure = None
-    outer = current_group.get()
-    async with Group("serving") as g:
-        current_group.set(outer)  # what the block starts is its own
-        try:
-            [where] = await g.start(server.run, address)
-            yield where
-        except Exception as error:
-            failure = error
-            g.cancel()
-        else:
-            server.stop.request()
-    if failure is not None:
-        raise failure
+    async with PrivateGroup("serving") as g:
+        [where] = await g.start(server.run, address)
+        yield where
+        server.stop.request()
     if server.cut:
         raise Undelivered((), server.cut)
 
