@@ -195,7 +195,7 @@ class PrivateGroup(Group):
         try:
             return await super().__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup as group:
-            if exc is None or group.exceptions != (exc,):
+            if not has_only(group, exc):
                 raise
             return False
         finally:
@@ -228,6 +228,27 @@ def go(
             "g: g.go(fn, *args); or start the program with csp.run(main)"
         )
     return group.go(fn, *args, name=name)
+
+
+def has_only(group: BaseExceptionGroup[Any], error: BaseException | None) -> bool:
+    """Tell whether this error alone is in a group.
+
+    If it is a group itself, what is in there may be a copy: trio makes one when it
+    takes its cancellations out.
+    """
+    return len(group.exceptions) == 1 and _is_same(group.exceptions[0], error)
+
+
+def _is_same(error: BaseException, other: BaseException | None) -> bool:
+    if not (
+        isinstance(error, BaseExceptionGroup) and isinstance(other, BaseExceptionGroup)
+    ):
+        return error is other
+    return (
+        error.message == other.message
+        and len(error.exceptions) == len(other.exceptions)
+        and all(map(_is_same, error.exceptions, other.exceptions))
+    )
 
 
 def _name_of(fn: object) -> str:

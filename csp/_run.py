@@ -9,7 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 
-from ._group import Group, call
+from ._group import Group, call, has_only
 from ._park import current
 from ._signals import checked, obeying
 from ._stop import StopScope, stop_scope
@@ -105,6 +105,6 @@ async def _root(
                         failure = error
                         raise
     except BaseExceptionGroup as group:
-        if failure is None or group.exceptions != (failure,):
+        if failure is None or not has_only(group, failure):
             raise
     raise failure  # out here, so that the group is not in its context

@@ -203,17 +203,22 @@ async def test_go_does_not_find_a_private_group() -> None:
     assert found == [private]
 
 
-async def test_an_error_of_the_block_leaves_a_private_group_as_it_is() -> None:
-    """Only that of a task is in a group."""
-    error = KeyError("own")
-    with pytest.raises(KeyError) as caught:
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("own"), ExceptionGroup("own", [ExceptionGroup("its", [OSError()])])],
+)
+async def test_an_error_of_the_block_leaves_a_private_group_as_it_is(
+    error: Any,
+) -> None:
+    """Be it a group itself; only that of a task is in one."""
+    with pytest.raises(type(error)) as caught:
         async with PrivateGroup():
             raise error
     assert caught.value is error
     with pytest.raises(ExceptionGroup) as group:
         async with PrivateGroup() as private:
-            private.go(fail, KeyError("a task's"))
-    assert [*map(type, group.value.exceptions)] == [KeyError]
+            private.go(fail, error)
+    assert [*map(repr, group.value.exceptions)] == [repr(error)]
 
 
 async def test_start_waits_until_the_task_is_ready() -> None:

@@ -91,6 +91,18 @@ def test_what_main_raises_comes_out_as_it_is(loop: str) -> None:
     assert isinstance(caught.value.__context__, KeyError)
 
 
+def test_a_group_that_main_raises_comes_out_as_it_is(loop: str) -> None:
+    """Not in another one."""
+    error = ExceptionGroup("main", [KeyError(), ExceptionGroup("more", [OSError()])])
+
+    async def main() -> None:
+        raise error
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(main, backend=loop)
+    assert caught.value is error
+
+
 def test_what_a_task_raises_comes_out_in_a_group(loop: str) -> None:
     """As from any group; main is cancelled."""
 
