@@ -12,7 +12,8 @@ csp.run(net.serve, echo, "127.0.0.1:1234")
 
 # Layout, each file using only those before it:
 #   _address     addresses as they are written
-#   _connection  what a connection is; _deadlines; _stream_asyncio, _stream_trio
+#   _deadlines   when to look at connections that wait
+#   _connection  what a connection is; _stream_asyncio, _stream_trio
 #   _sockets     binding and connecting, with errors that tell
 #   _tls         encrypted connections
 #   _listener    listen

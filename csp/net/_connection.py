@@ -15,7 +15,6 @@ what fits can be sent, whatever the time.
 
 from __future__ import annotations
 
-import math
 import socket
 from abc import abstractmethod
 from errno import EPIPE
@@ -28,6 +27,7 @@ from anyio.abc import ByteStream, SocketStream
 from csp._park import Loop, current
 
 from ._address import show
+from ._deadlines import Deadlined
 from ._kernel import break_off, queued
 
 RECEIVE = 65536  # bytes at most, unless the caller says
@@ -138,7 +138,7 @@ class Connection(ByteStream):
         return f"<{type(self).__name__} from {self.local} to {self.peer}>"
 
 
-class SocketConnection(Connection, SocketStream):
+class SocketConnection(Deadlined, Connection, SocketStream):
     """A connection that is a socket; each event loop has its own kind."""
 
     def __init__(self, sock: socket.socket, peer: Any) -> None:
@@ -152,7 +152,6 @@ class SocketConnection(Connection, SocketStream):
         self._error: OSError | None = None  # what broke it
         self._raised: Exception | None = None  # for that, its end, or a deadline
         self._rest: memoryview | None = None  # what the send that waits has left
-        self._read_deadline = self._write_deadline = math.inf
         self.bytes_received: int = 0
         self.bytes_sent: int = 0
 

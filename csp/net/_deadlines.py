@@ -19,24 +19,15 @@ from csp._park import Loop
 _FEW = 64  # dead entries that are not worth a sweep
 
 
-class Watched(Protocol):
-    """Who has deadlines."""
-
-    check: Entry | None
-
-    def look(self, now: float) -> float:
-        """Do what is due; returns when to look again, or inf."""
-
-
 class Entry:
     """When to look at a connection."""
 
     __slots__ = ("number", "when", "who")
 
-    def __init__(self, when: float, number: int, who: Watched) -> None:
-        self.when = when
-        self.number = number  # of two at the same time, the first comes first
-        self.who: Watched | None = who  # None: it is dead
+    def __init__(self, when: float, number: int, who: Deadlined) -> None:
+        self.when: float = when
+        self.number: int = number  # of two at the same time, the first comes first
+        self.who: Deadlined | None = who  # None: it is dead
 
     def __lt__(self, other: Entry) -> bool:
         return (self.when, self.number) < (other.when, other.number)
@@ -63,14 +54,14 @@ class Deadlines:
         self._timer: Timer | None = None
         self._next = math.inf  # when the timer rings
 
-    def put(self, who: Watched, when: float) -> None:
+    def put(self, who: Deadlined, when: float) -> None:
         """Look at it at that time, which is before it was going to be looked at."""
         self.drop(who)
         who.check = Entry(when, next(self._numbers), who)
         heappush(self._heap, who.check)
         self._set_timer()
 
-    def drop(self, who: Watched) -> None:
+    def drop(self, who: Deadlined) -> None:
         """Do not look at it any more."""
         if who.check is None:
             return
@@ -109,12 +100,64 @@ class Deadlines:
 _all: dict[Loop, Deadlines] = {}
 
 
-def deadlines(loop: Loop, call_at: Callable[[Loop], CallAt]) -> Deadlines:
-    """Return those of a loop; the first time with the timer that it has."""
+def _deadlines(loop: Loop, clock: Callable[[], CallAt]) -> Deadlines:
+    """Return those of a loop; the first time with a clock of its own."""
     found = _all.get(loop)
     if found is None:
         for old in [*_all]:  # a copy: another thread may be here
             if old.is_over():
                 _all.pop(old, None)
-        found = _all.setdefault(loop, Deadlines(loop, call_at(loop)))
+        found = _all.setdefault(loop, Deadlines(loop, clock()))
     return found
+
+
+class Deadlined:
+    """Who has a deadline for what it receives and one for what it sends."""
+
+    _loop: Loop
+    _receiving: bool  # whether a task waits in there
+    _sending: bool
+
+    _read_deadline: float = math.inf
+    _write_deadline: float = math.inf
+    check: Entry | None = None
+    """When it is going to be looked at, if it is."""
+
+    @property
+    def read_deadline(self) -> float:
+        return self._read_deadline
+
+    @read_deadline.setter
+    def read_deadline(self, when: float) -> None:
+        self._read_deadline = when
+        if self._receiving:
+            self._look_by(when)
+
+    @property
+    def write_deadline(self) -> float:
+        return self._write_deadline
+
+    @write_deadline.setter
+    def write_deadline(self, when: float) -> None:
+        self._write_deadline = when
+        if self._sending:
+            self._look_by(when)
+
+    def _look_by(self, when: float) -> None:
+        if when < (math.inf if self.check is None else self.check.when):
+            _deadlines(self._loop, self._clock).put(self, when)
+
+    def _drop_check(self) -> None:
+        """Be not looked at any more."""
+        if self.check is not None:
+            _deadlines(self._loop, self._clock).drop(self)
+
+    # What an event loop adds
+
+    def look(self, now: float) -> float:
+        """Do what is due; returns when to look again, or inf."""
+        raise NotImplementedError
+
+    def _clock(self) -> CallAt:
+        """Return what calls functions at their time, for all of the loop."""
+        raise NotImplementedError

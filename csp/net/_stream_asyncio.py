@@ -28,7 +28,7 @@ import anyio
 from csp._park_asyncio import AsyncioLoop, AsyncioWaiter
 
 from ._connection import SocketConnection
-from ._deadlines import CallAt, Entry, deadlines
+from ._deadlines import CallAt
 
 
 class AsyncioConnection(SocketConnection):
@@ -45,33 +45,11 @@ class AsyncioConnection(SocketConnection):
         self._wanted = 0  # by the receiver
         # libuv stops polling after an error, of which it tells as of data.
         self._calls_once = not isinstance(self._loop.loop, BaseEventLoop)
-        self.check: Entry | None = None
 
     # Deadlines
 
-    @property
-    def read_deadline(self) -> float:
-        return self._read_deadline
-
-    @read_deadline.setter
-    def read_deadline(self, when: float) -> None:
-        self._read_deadline = when
-        if self._receiver is not None:
-            self._look_by(when)
-
-    @property
-    def write_deadline(self) -> float:
-        return self._write_deadline
-
-    @write_deadline.setter
-    def write_deadline(self, when: float) -> None:
-        self._write_deadline = when
-        if self._sender is not None:
-            self._look_by(when)
-
-    def _look_by(self, when: float) -> None:
-        if when < (math.inf if self.check is None else self.check.when):
-            deadlines(self._loop, _call_at).put(self, when)
+    def _clock(self) -> CallAt:
+        return self._loop.loop.call_at
 
     def look(self, now: float) -> float:
         again = math.inf
@@ -185,17 +163,12 @@ class AsyncioConnection(SocketConnection):
         loop = self._loop.loop
         if loop.is_closed():
             return
-        if self.check is not None:
-            deadlines(self._loop, _call_at).drop(self)
+        self._drop_check()
         self._unwatch()
         loop.remove_writer(self._fd)
         for waiter in (self._receiver, self._sender):
             if waiter is not None and waiter.claim(self):
                 waiter.fail(anyio.ClosedResourceError())
-
-
-def _call_at(loop: Any) -> CallAt:
-    return loop.loop.call_at  # type: ignore[no-any-return]
 
 
 KIND = AsyncioConnection

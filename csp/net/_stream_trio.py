@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from socket import socket
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import anyio
 import trio
@@ -25,7 +25,7 @@ from trio.lowlevel import (
 from csp._park import BUDGET
 
 from ._connection import SocketConnection
-from ._deadlines import CallAt, Entry, deadlines
+from ._deadlines import CallAt
 
 _Wait: TypeAlias = Callable[[socket], Awaitable[None]]
 
@@ -58,38 +58,11 @@ class Alarm:
                 self._ring()
 
 
-def _call_at(_: Any) -> CallAt:
-    return Alarm().call_at
-
-
 class TrioConnection(SocketConnection):
     """A connection on trio."""
 
-    check: Entry | None = None
-
-    @property
-    def read_deadline(self) -> float:
-        return self._read_deadline
-
-    @read_deadline.setter
-    def read_deadline(self, when: float) -> None:
-        self._read_deadline = when
-        if self._receiving:
-            self._look_by(when)
-
-    @property
-    def write_deadline(self) -> float:
-        return self._write_deadline
-
-    @write_deadline.setter
-    def write_deadline(self, when: float) -> None:
-        self._write_deadline = when
-        if self._sending:
-            self._look_by(when)
-
-    def _look_by(self, when: float) -> None:
-        if when < (math.inf if self.check is None else self.check.when):
-            deadlines(self._loop, _call_at).put(self, when)
+    def _clock(self) -> CallAt:
+        return Alarm().call_at
 
     def look(self, now: float) -> float:
         waiting = [
@@ -150,8 +123,7 @@ class TrioConnection(SocketConnection):
                 raise anyio.ClosedResourceError from None
 
     def _forget(self) -> None:
-        if self.check is not None:
-            deadlines(self._loop, _call_at).drop(self)
+        self._drop_check()
         notify_closing(self._sock)
 
 
