@@ -40,7 +40,7 @@ from ._park import Loop, Waiter, current, uninterrupted
 from ._queue import join
 from ._state import UNBOUND
 from ._stop import stopping, time_to_cut
-from ._tasks import Handle, done
+from ._tasks import Handle, beside_cancellation, done
 from ._timer import at
 
 T = TypeVar("T")
@@ -165,7 +165,7 @@ class Worker:
             self._seat = pool._seat()
             await (self._work_here() if self._seat is None else self._work_elsewhere())
         except BaseException as error:
-            self._spent = _beside_cancellation(error) is None
+            self._spent = beside_cancellation(error) is None
             # One that asyncio alone knows of ends this worker, and not the pool.
             if not self._spent or anyio.current_effective_deadline() == -math.inf:
                 raise
@@ -218,7 +218,7 @@ class Worker:
 
     def _book_error(self, job: Job[Any], error: BaseException) -> BaseException | None:
         """Book what came out of a job; returns it unless that is a cancellation."""
-        failure = _beside_cancellation(error)
+        failure = beside_cancellation(error)
         if failure is None:
             self._pool._book_cancelled(job)
         else:
@@ -594,16 +594,6 @@ class Pool(Generic[T, R]):
 
 def _cancelled(job: Job[Any]) -> anyio.TaskCancelled:
     return anyio.TaskCancelled(f"{job!r} was cancelled")
-
-
-def _beside_cancellation(error: BaseException) -> BaseException | None:
-    """Return what `error` tells beside that a task was cancelled."""
-    if isinstance(error, Exception):
-        return error
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(cancelled)[1]
-    return None if isinstance(error, cancelled) else error
 
 
 def _seats(run_in: RunIn, fn: object, name: str) -> Callable[[], Seat | None]:

@@ -37,6 +37,7 @@ from ._account import Left, Undelivered
 from ._operation import NOT_READY, NotReady, Operation
 from ._park import Loop, Waiter, current, uninterrupted
 from ._state import Keeper, State, keeper
+from ._tasks import beside_cancellation
 
 # Calls a function in a loop, soon, and from anywhere.
 Poster: TypeAlias = Callable[[Callable[[], object]], object]
@@ -270,11 +271,7 @@ def _report(states: list[State[Any]]) -> list[BaseException]:
 
 def _causes(error: BaseException | None) -> list[BaseException]:
     """Return what there is in an error, or in a group of them, but cancellations."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):
-        _, error = error.split(cancelled)
-    elif isinstance(error, cancelled):
-        error = None
+    error = None if error is None else beside_cancellation(error)
     if isinstance(error, BaseExceptionGroup):
         return [*error.exceptions]
     return [] if error is None else [error]

@@ -101,6 +101,16 @@ class Handle(Generic[T_co]):
         return f"<Handle {self.name!r} {status}>"
 
 
+def beside_cancellation(error: BaseException) -> BaseException | None:
+    """Return what `error` tells beside that a task was cancelled."""
+    if isinstance(error, Exception):
+        return error
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(cancelled)[1]
+    return None if isinstance(error, cancelled) else error
+
+
 class _Done(Operation[Handle[T]]):
     """The end of a task."""
 

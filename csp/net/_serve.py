@@ -30,7 +30,7 @@ from csp._channel import Channel
 from csp._group import Group, PrivateGroup, _name_of, call
 from csp._park import current
 from csp._stop import innermost, stopping, time_to_cut
-from csp._tasks import Handle
+from csp._tasks import Handle, beside_cancellation
 
 from ._connection import Connection
 from ._listener import Listener, listen
@@ -147,7 +147,7 @@ class _Crew(Group):
         try:
             await task
         except BaseException as error:
-            failure = _beside_cancellation(error)
+            failure = beside_cancellation(error)
             cut: str | None = None
             if failure is None and self.cancel_scope.cancel_called:
                 cut = name if doing is None else doing()
@@ -165,14 +165,6 @@ class _Crew(Group):
         # A handler may hear of the request before the server does.
         if self.draining or (self._stop is not None and self._stop.requested):
             self.finished += 1
-
-
-def _beside_cancellation(error: BaseException) -> BaseException | None:
-    """Return what `error` tells beside that a task was cancelled."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(cancelled)[1]
-    return None if isinstance(error, cancelled) else error
 
 
 class _OwnCrew(PrivateGroup, _Crew):
