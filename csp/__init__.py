@@ -12,6 +12,7 @@ csp.run(main)
 
 # Layout, each file using only those before it:
 #   _errors     what can come out of a channel instead of an item
+#   _check      what arguments must be
 #   _park       how a task sleeps and is woken; _park_asyncio, _park_trio
 #   _queue      the waiters at one side of a channel
 #   _state      what a channel is

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
 from ._channel import _check
+from ._check import check_name
 from ._ends import Sends
 from ._errors import WouldBlock
 from ._handles import Receiver
@@ -214,7 +215,8 @@ class Broadcast(Sends[T]):
     _state: _Hub
 
     def __init__(self, name: str | None = None) -> None:
-        _check(0, "block", None, name)
+        if name is not None:
+            check_name(name)
         self._state = _Hub(name)
         self._parked = 0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from ._check import COUNT_OR_INF, check_count, check_name, check_on_undelivered
 from ._ends import Receives, Sends, View
 from ._errors import ChannelBroken, ChannelClosed
 from ._handles import Receiver, Sender
@@ -109,14 +109,8 @@ class Channel(Sends[T], Receives[T], View):
 
 def _check(capacity: object, overflow: object, callback: object, name: object) -> None:
     """Raise unless these can be the arguments of a channel."""
-    if isinstance(capacity, bool) or not (
-        isinstance(capacity, int) or capacity == math.inf
-    ):
-        raise TypeError(
-            f"capacity must be a whole number or math.inf, not {capacity!r}"
-        )
-    if capacity < 0:
-        raise ValueError(f"capacity must be 0 or more, not {capacity!r}")
+    if type(capacity) is not int or capacity < 0:  # so it is faster than to call
+        check_count("capacity", capacity, 0, kind=COUNT_OR_INF, bounded=False)
     if overflow not in ("block", "drop_oldest", "drop_newest"):
         raise ValueError(
             f"overflow must be 'block', 'drop_oldest' or 'drop_newest', not "
@@ -127,9 +121,7 @@ def _check(capacity: object, overflow: object, callback: object, name: object) -
             f"overflow={overflow!r} needs a capacity of 1 or more: without a buffer "
             "there is nothing to drop from"
         )
-    if callback is not None and not callable(callback):
-        raise TypeError(
-            f"on_undelivered must be a function of one item, not {callback!r}"
-        )
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a string, not {name!r}")
+    if callback is not None:
+        check_on_undelivered(callback)
+    if name is not None:
+        check_name(name)

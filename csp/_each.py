@@ -24,6 +24,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ._channel import Channel
+from ._check import check_count, check_on_undelivered
 from ._errors import EndOfChannel
 from ._executors import brief
 from ._group import Group, PrivateGroup
@@ -58,7 +59,7 @@ async def each(
             inside a cancel scope or a task group.
         workers: How many calls run at once.
     """
-    _check("workers", workers, 1)
+    check_count("workers", workers, 1)
     _check_function("each", fn)
     draw = draw_from(source, "each")
     errors: list[Any] = []
@@ -137,13 +138,11 @@ class map(Generic[T, R]):  # noqa: A001 - Python's own, in several tasks
         buffer: int | float = 64,
         on_undelivered: Callable[[T], None] | None = None,
     ) -> None:
-        _check("workers", workers, 1)
-        _check("buffer", buffer, 0)
+        check_count("workers", workers, 1)
+        check_count("buffer", buffer, 0, bounded=False)
         _check_function("map", fn)
-        if on_undelivered is not None and not callable(on_undelivered):
-            raise TypeError(
-                f"on_undelivered must be a function of one item, not {on_undelivered!r}"
-            )
+        if on_undelivered is not None:
+            check_on_undelivered(on_undelivered)
         self._fn = fn
         self._workers = workers
         self._ordered = ordered
@@ -326,13 +325,3 @@ def _raise_all(errors: list[Exception], message: str) -> None:
 def _check_function(verb: str, fn: object) -> None:
     if not callable(fn):
         raise TypeError(f"{verb} needs an async function, not {fn!r}")
-
-
-def _check(name: str, value: object, least: int) -> None:
-    """Raise unless this can be a number of workers, or of results."""
-    if isinstance(value, bool) or not (
-        isinstance(value, int) or (value == math.inf and not least)
-    ):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more, not {value}")

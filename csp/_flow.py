@@ -16,7 +16,8 @@ from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 import anyio
 from anyio.abc import TaskGroup
 
-from ._channel import Channel, _check
+from ._channel import Channel
+from ._check import check_count, check_on_undelivered
 from ._ends import Receives
 from ._errors import WouldBlock
 from ._handles import Receiver
@@ -153,7 +154,7 @@ def split(
         ValueError: `n` is less than 1.
     """
     _check_sources("split", [source], on_undelivered)
-    _check_count("n", n)
+    check_count("n", n, 1)
     return Block("split", lambda: Flow("split", [source], on_undelivered), n)
 
 
@@ -192,7 +193,7 @@ def throttle(
     """
     _check_sources("throttle", [source], on_undelivered)
     _check_rate(rate)
-    _check_count("burst", burst)
+    check_count("burst", burst, 1)
     return Block("throttle", lambda: _Throttle(source, rate, burst, on_undelivered))
 
 
@@ -309,7 +310,8 @@ class _Throttle(Flow):
 
 def _check_sources(verb: str, sources: Iterable[object], on_undelivered: Any) -> None:
     """Raise unless these can be the sources of a flow."""
-    _check(0, "block", on_undelivered, None)
+    if on_undelivered is not None:
+        check_on_undelivered(on_undelivered)
     for source in sources:
         if isinstance(source, Block):
             source.__aiter__()
@@ -318,13 +320,6 @@ def _check_sources(verb: str, sources: Iterable[object], on_undelivered: Any) ->
                 f"{verb} takes channels, receivers, async iterables and iterables, not "
                 f"{source!r}"
             )
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value}")
 
 
 def _check_rate(rate: object) -> None:

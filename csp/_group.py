@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Self, TypeVar, TypeVarTuple
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from ._check import check_name
 from ._park import Loop, Starter, current, uninterrupted
 from ._state import Keeper, keeper
 from ._tasks import Handle, current_group
@@ -63,8 +64,8 @@ class Group:
     _tasks: TaskGroup
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name must be a string, not {name!r}")
+        if name is not None:
+            check_name(name)
         self.name = name
         self._open = False
 

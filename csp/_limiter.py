@@ -22,6 +22,7 @@ from inspect import isasyncgenfunction
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
+from ._check import COUNT_OR_INF, check_count, check_name
 from ._errors import Overloaded
 from ._park import Loop, Waiter, current, uninterrupted
 from ._state import UNBOUND
@@ -295,18 +296,12 @@ class _Weight(Limited):
 
 def _check(n: object, queue: object, on_full: object, name: object) -> None:
     """Raise unless these can be the arguments of a limiter."""
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"n must be a whole number of units, not {n!r}")
-    if n < 1:
-        raise ValueError(f"n must be 1 or more, not {n}")
-    if isinstance(queue, bool) or not (isinstance(queue, int) or queue == math.inf):
-        raise TypeError(f"queue must be a whole number or math.inf, not {queue!r}")
-    if queue < 0:
-        raise ValueError(f"queue must be 0 or more, not {queue!r}")
+    check_count("n", n, 1, kind="a whole number of units")
+    check_count("queue", queue, 0, kind=COUNT_OR_INF, bounded=False)
     if on_full not in ("wait", "reject"):
         raise ValueError(f"on_full must be 'wait' or 'reject', not {on_full!r}")
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a string, not {name!r}")
+    if name is not None:
+        check_name(name)
 
 
 def _awaitable(result: Awaitable[T], fn: object) -> Awaitable[T]:

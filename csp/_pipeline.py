@@ -34,12 +34,18 @@ into a channel, so that a stop scope accounts for it as for all that is in chann
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from inspect import iscoroutine
 from itertools import chain, count
 from typing import Any, Generic, Literal, Never, NoReturn, TypeAlias, TypeVar, overload
 
+from ._check import (
+    COUNT_OR_INF,
+    check_count,
+    check_name,
+    check_on_undelivered,
+    check_seconds,
+)
 from ._ends import Receives
 from ._many import Batch, FlatMap
 from ._progress import Progress, check_progress
@@ -178,8 +184,9 @@ class Pipeline(Generic[T]):
             buffer: As for the other verbs.
             name: As for the other verbs.
         """
-        _check_count("n", n)
-        _check_seconds("within", within)
+        check_count("n", n, 1)
+        if within is not None:
+            check_seconds("within", within)
         step = Step(
             Batch,
             self._name(name, f"batch {n}"),
@@ -267,7 +274,7 @@ class Pipeline(Generic[T]):
     ) -> Pipeline[Any]:
         """Return this with one more stage, after a look at what was given for it."""
         _check_function(verb, fn)
-        _check_count("workers", workers)
+        check_count("workers", workers, 1)
         _check_on_error(on_error)
         own_name = getattr(fn, "__name__", None) or type(fn).__name__
         step = Step(
@@ -289,10 +296,10 @@ class Pipeline(Generic[T]):
             )
         return Pipeline(self._source, (*self._steps, *steps), self._options)
 
-    def _name(self, name: object, default: str) -> str:
+    def _name(self, name: str | None, default: str) -> str:
         """Return the name of a new stage, numbered if there is one of that name."""
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name must be a string, not {name!r}")
+        if name is not None:
+            check_name(name)
         wanted = name or default
         used = {step.name for step in self._steps} | {RESULTS}
         others = (f"{wanted} ({n})" for n in count(2))
@@ -301,7 +308,7 @@ class Pipeline(Generic[T]):
     def _buffer(self, buffer: int | float | None) -> int | float:
         if buffer is None:
             return self._options.buffer
-        _check_buffer(buffer)
+        check_count("buffer", buffer, 0, kind=COUNT_OR_INF, bounded=False)
         return buffer
 
     def __iter__(self) -> NoReturn:
@@ -373,12 +380,11 @@ def pipeline(
             "pipeline takes a channel, a Receiver, an iterable or an async iterable, "
             f"not {source!r}"
         )
-    _check_buffer(buffer)
-    _check_seconds("grace", grace)
-    if on_undelivered is not None and not callable(on_undelivered):
-        raise TypeError(
-            f"on_undelivered must be a function of one item, not {on_undelivered!r}"
-        )
+    check_count("buffer", buffer, 0, kind=COUNT_OR_INF, bounded=False)
+    if grace is not None:
+        check_seconds("grace", grace)
+    if on_undelivered is not None:
+        check_on_undelivered(on_undelivered)
     check_progress(progress)
     return Pipeline(source, (), Options(buffer, grace, on_undelivered, progress))
 
@@ -392,29 +398,6 @@ def _check_function(verb: str, fn: object) -> None:
         )
     if not callable(fn):
         raise TypeError(f"{verb} takes a function of one item, not {fn!r}")
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value}")
-
-
-def _check_buffer(value: object) -> None:
-    if isinstance(value, bool) or not (isinstance(value, int) or value == math.inf):
-        raise TypeError(f"buffer must be a whole number or math.inf, not {value!r}")
-    if value < 0:
-        raise ValueError(f"buffer must be 0 or more, not {value}")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not value >= 0:
-        raise ValueError(f"{name} must be 0 seconds or more, not {value}")
 
 
 def _check_on_error(on_error: object) -> None:

@@ -32,6 +32,7 @@ import anyio
 
 from ._account import DrainReport
 from ._channel import Channel
+from ._check import check_count, check_name, check_on_undelivered, check_seconds
 from ._errors import ChannelClosed, Overloaded
 from ._executors import Ended, Executor, Seat, ThreadSeat, WorkerDied, brief, see_out
 from ._group import Group, PrivateGroup
@@ -623,13 +624,8 @@ def _check(fn: object, workers: object, queue: object, on_full: object) -> None:
     """Raise unless these can be the arguments of a pool."""
     if not callable(fn):
         raise TypeError(f"a pool needs a function, not {fn!r}")
-    for name, value, least in (("workers", workers, 1), ("queue", queue, 0)):
-        if isinstance(value, bool) or not (
-            isinstance(value, int) or (value == math.inf and name == "queue")
-        ):
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-        if value < least:
-            raise ValueError(f"{name} must be {least} or more, not {value}")
+    check_count("workers", workers, 1)
+    check_count("queue", queue, 0, bounded=False)
     if on_full not in ("wait", "reject"):
         raise ValueError(f"on_full must be 'wait' or 'reject', not {on_full!r}")
 
@@ -651,15 +647,9 @@ def _check_place(fn: Any, run_in: Any) -> None:
 
 def _check_options(callback: object, grace: object, name: object) -> None:
     """Raise unless these can be the other arguments of a pool."""
-    if callback is not None and not callable(callback):
-        raise TypeError(
-            f"on_undelivered must be a function of one result, not {callback!r}"
-        )
-    if grace is not None and (
-        isinstance(grace, bool) or not isinstance(grace, (int, float))
-    ):
-        raise TypeError(f"grace must be a number of seconds or None, not {grace!r}")
-    if grace is not None and not grace >= 0:
-        raise ValueError(f"grace must be 0 seconds or more, not {grace!r}")
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a string, not {name!r}")
+    if callback is not None:
+        check_on_undelivered(callback, "result")
+    if grace is not None:
+        check_seconds("grace", grace, "a number of seconds or None")
+    if name is not None:
+        check_name(name)

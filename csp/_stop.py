@@ -34,6 +34,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from ._account import Left, Undelivered
+from ._check import check_seconds
 from ._operation import NOT_READY, NotReady, Operation
 from ._park import Loop, Waiter, current, uninterrupted
 from ._state import Keeper, State, keeper
@@ -299,10 +300,7 @@ def stop_scope(grace: float = 25.0) -> StopScope:
     Raises:
         Undelivered: Something was cut or left; in a group with the block's own error.
     """
-    if isinstance(grace, bool) or not isinstance(grace, (int, float)):
-        raise TypeError(f"grace must be a number of seconds, not {grace!r}")
-    if not grace >= 0:
-        raise ValueError(f"grace must be 0 seconds or more, not {grace!r}")
+    check_seconds("grace", grace)
     return StopScope(grace)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from csp._check import check_count
 from csp._group import call
 
 from ._choices import Schedule
@@ -143,11 +144,8 @@ def _check(
     program: object, runs: object, backend: object, preemptions: object, steps: object
 ) -> None:
     """Raise unless an exploration can begin here with these."""
-    for name, value in (("runs", runs), ("steps", steps)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number, not {value!r}")
-        if value < 1:
-            raise ValueError(f"{name} must be 1 or more, not {value}")
+    check_count("runs", runs, 1)
+    check_count("steps", steps, 1)
     if isinstance(preemptions, bool) or not isinstance(preemptions, (int, float)):
         raise TypeError(
             f"preemptions must be a whole number or math.inf, not {preemptions!r}"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import attrs
 
+from csp._check import check_count
+
 
 def _count(least: int) -> Any:
     def check(_: Any, field: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not (isinstance(value, int) or value == math.inf):
-            raise TypeError(f"{field.name} must be a whole number, not {value!r}")
-        if value < least:
-            raise ValueError(f"{field.name} must be {least} or more, not {value}")
+        check_count(field.name, value, least, bounded=False)
 
     return check
 
