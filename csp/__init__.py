@@ -28,7 +28,7 @@ csp.run(main)
 #   _stop       stop_scope, stopping, request_stop
 #   _signals    signals
 #   _run        run
-#   _pool       Pool; _executors, _processes where its jobs run
+#   _pool       Pool; _jobs, _workers; _executors and _processes, where jobs run
 #   _each       each, map; _sources how they draw items
 #   _pipeline   pipeline; _running how it runs, _stages, _many, _intake, _report
 #   _limiter    Limiter
@@ -59,6 +59,7 @@ from ._group import Group as Group
 from ._group import go as go
 from ._handles import Receiver as Receiver
 from ._handles import Sender as Sender
+from ._jobs import PoolStatistics as PoolStatistics
 from ._limiter import Limiter as Limiter
 from ._limiter import LimiterStatistics as LimiterStatistics
 from ._operation import CLOSED as CLOSED
@@ -72,7 +73,6 @@ from ._park import Waiter as Waiter
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import pipeline as pipeline
 from ._pool import Pool as Pool
-from ._pool import PoolStatistics as PoolStatistics
 from ._report import Failure as Failure
 from ._report import PipelineReport as PipelineReport
 from ._report import StageReport as StageReport

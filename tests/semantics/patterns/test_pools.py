@@ -116,7 +116,10 @@ class Ledger:
         """Compare the books: each job ran at most once, and its end is known."""
         now = pool.statistics()
         assert (now.running, now.queued, now.waiting) == (0, 0, 0)
-        assert pool._jobs.statistics().sent == now.finished + now.failed + now.cancelled
+        assert (
+            pool._jobs.channel.statistics().sent
+            == now.finished + now.failed + now.cancelled
+        )
         assert now.finished == len(self.returned)
         assert now.failed == len(self.raised)
         assert self.running == 0
