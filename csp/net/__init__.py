@@ -15,7 +15,7 @@ csp.run(net.serve, echo, "127.0.0.1:1234")
 #   _deadlines   when to look at connections that wait
 #   _connection  what a connection is; _stream_asyncio, _stream_trio
 #   _sockets     binding and connecting, with errors that tell
-#   _tls         encrypted connections
+#   _tls         TLS; _certificates, _tls_connection
 #   _listener    listen
 #   _dial        dial
 #   _serve       serve: a task for each connection
