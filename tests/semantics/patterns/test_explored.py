@@ -7,9 +7,8 @@ compares what has come out with what has gone in, and with what is still there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -35,17 +34,10 @@ from csp import (
     split,
     throttle,
 )
-from csp.testing import explore
+from tests.semantics.patterns.exploring import BACKENDS, Programs, explore_all_ways
 
-BACKENDS = ("asyncio", *(["trio"] if find_spec("trio") else []))
-
-PROGRAMS: list[Callable[[], Awaitable[None]]] = []
-
-
-def program(fn: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """Have `fn` explored."""
-    PROGRAMS.append(fn)
-    return fn
+PROGRAMS = Programs()
+program = PROGRAMS.add
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -53,11 +45,8 @@ def program(fn: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
 def test_holds_under_any_schedule(
     program: Any, backend: str, scale: Callable[[int, int], int]
 ) -> None:
-    """At random and in the order of departures; with a cancellation and without."""
-    runs = scale(40, 2_500)
-    for cancel in (False, True):
-        for search in ({}, {"exhaustive": True}):
-            explore(program, runs=runs, backend=backend, cancel=cancel, **search)
+    """Whatever is cancelled."""
+    explore_all_ways(program, backend, scale(40, 2_500))
 
 
 # Limiters

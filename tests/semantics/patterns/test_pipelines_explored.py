@@ -6,7 +6,6 @@ What was taken from the source is out, filtered, failed or undelivered, each ite
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
@@ -16,9 +15,8 @@ from anyio.lowlevel import checkpoint
 
 from csp import Channel, Group, Pipeline, pipeline, stop_scope
 from csp.testing import explore
+from tests.semantics.patterns.exploring import BACKENDS
 from tests.semantics.patterns.pipelines import Bad, Books, Item, Plan, flatten
-
-BACKENDS = ("asyncio", *(["trio"] if find_spec("trio") else []))
 
 PLANS = {
     "one worker each": [Plan("map", steps=1), Plan("each")],

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -29,17 +28,10 @@ from csp import (
     stop_scope,
 )
 from csp._each import map as map_in_tasks
-from csp.testing import explore
+from tests.semantics.patterns.exploring import BACKENDS, Programs, explore_all_ways
 
-BACKENDS = ("asyncio", *(["trio"] if find_spec("trio") else []))
-
-PROGRAMS: list[Callable[[], Awaitable[None]]] = []
-
-
-def program(fn: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """Have `fn` explored."""
-    PROGRAMS.append(fn)
-    return fn
+PROGRAMS = Programs()
+program = PROGRAMS.add
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -47,11 +39,8 @@ def program(fn: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
 def test_holds_under_any_schedule(
     program: Any, backend: str, scale: Callable[[int, int], int]
 ) -> None:
-    """At random and in the order of departures; with a cancellation and without."""
-    runs = scale(20, 2_500)
-    for cancel in (False, True):
-        for search in ({}, {"exhaustive": True}):
-            explore(program, runs=runs, backend=backend, cancel=cancel, **search)
+    """Whatever is cancelled."""
+    explore_all_ways(program, backend, scale(20, 2_500))
 
 
 class Cancelled(Exception):
