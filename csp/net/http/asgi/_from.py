@@ -22,15 +22,17 @@ def from_asgi(
 ) -> Application:
     """Make a handler of an ASGI app: Starlette, FastAPI, Litestar, Django or any other.
 
-        async def main() -> None:
-            handler = from_asgi(app)
-            async with handler:
-                await serve(handler, "127.0.0.1:8080")
+        csp.run(serve, from_asgi(app), "127.0.0.1:8080")
 
-    The block is the app's lifespan: entering it waits for the app's startup, and raises
-    if that fails; leaving it waits for its shutdown.  An app without one is fine.
-    `serve` enters the handler that it is given, but does not see one that is within
-    another.  Within the block, entering it again does nothing.
+    The handler is an async context manager too, which is the app's lifespan: entering
+    it waits for the app's startup, and raises if that fails; leaving it waits for its
+    shutdown.  An app without one is fine.  `serve` enters the handler that it is given,
+    but does not see one that is within another.  That one needs a block of its own:
+
+        async with from_asgi(app) as handler:
+            await serve(middleware(handler), "127.0.0.1:8080")
+
+    Within the block, entering it again does nothing.
 
     What the app does after its response, in background tasks of a framework, is waited
     for in a stop, and its errors are logged.  On trio the app has to be one that runs

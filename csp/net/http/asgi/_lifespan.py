@@ -77,7 +77,8 @@ class _Lifespan:
             self.supported = True
             self.begun.set()
         elif (self._phase, kind) in _FAILURES:
-            self._phase = "over"
+            if self._phase != "running":  # else it goes on to raise what that was
+                self._phase = "over"
             self.failure = message.get("message", "") or "it does not say why"
             self.begun.set()
         elif self._phase == "ending" and kind == "lifespan.shutdown.complete":
@@ -94,6 +95,7 @@ class _Lifespan:
 
 _FAILURES = {
     ("starting", "lifespan.startup.failed"),
+    ("running", "lifespan.shutdown.failed"),  # so Starlette if it is cancelled
     ("ending", "lifespan.shutdown.failed"),
 }
 
@@ -114,7 +116,7 @@ async def lifespan(app: App) -> AsyncIterator[dict[str, Any] | None]:
         g.go(life.run)
         current_group.set(outer)  # what the block starts is not ours
         await life.begun.wait()
-        if life.failure is None:
+        if life.supported or life.failure is None:
             try:
                 yield life.state if life.supported else None
             except Exception as error:

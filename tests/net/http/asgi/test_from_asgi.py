@@ -612,6 +612,19 @@ async def test_a_lifespan_is_around_all_requests():
     assert app.events == ["startup", {"count": 1}, {"count": 1}, "shutdown"]
 
 
+async def test_a_server_enters_the_handler_that_it_is_given():
+    """Once, whether somebody has entered it before or not."""
+    app = App()
+    handler = from_asgi(app)
+    async with csp.Group():
+        await ask(handler, get(), get())
+    served_alone = ["startup", {"count": 1}, {"count": 1}, "shutdown"]
+    assert app.events == served_alone
+    async with csp.Group(), handler:
+        await ask(handler, get(), get())
+    assert app.events == served_alone * 2
+
+
 async def test_an_app_that_cannot_begin_is_not_served():
     """The error says why."""
     with pytest.raises(RuntimeError, match="did not start: no database"):
@@ -625,6 +638,43 @@ async def test_an_app_that_cannot_end_says_so():
         with pytest.raises(RuntimeError, match="did not shut down: .*still busy"):
             async with from_asgi(App(shutdown=error)):
                 pass
+
+
+async def unstable(scope, receive, send):
+    """Do as Starlette does if something ends its lifespan early."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    try:
+        if scope["state"].get("fails", True):
+            raise ValueError("told")
+        await receive()
+    except BaseException:
+        await send({"type": "lifespan.shutdown.failed", "message": "told"})
+        raise
+
+
+async def test_a_lifespan_that_fails_early_is_logged_and_told_at_the_end(errors):
+    """With what the app says of it; meanwhile requests are served."""
+    with pytest.raises(RuntimeError, match="did not shut down: told"):
+        async with from_asgi(unstable):
+            await anyio.wait_all_tasks_blocked()
+            assert len(errors()) == 1
+            assert isinstance(errors()[0].exc_info[1], ValueError)
+
+
+async def test_a_lifespan_that_is_cancelled_is_no_error(errors):
+    """Though the app says that it has not shut down."""
+
+    async def app(scope, receive, send):
+        scope["state"]["fails"] = False
+        await unstable(scope, receive, send)
+
+    with anyio.CancelScope() as scope:
+        async with from_asgi(app):
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert not errors()
 
 
 async def test_the_errors_of_the_block_come_out_as_they_are():
