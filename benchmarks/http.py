@@ -231,9 +231,11 @@ def _duration(output: str, percentile: str) -> float:
     return float(match[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[match[2]]
 
 
-def compare(load: Load, args: Namespace) -> dict[str, list[Figures]]:
+def compare(
+    load: Load, found: Sequence[Server], args: Namespace
+) -> dict[str, list[Figures]]:
     """Measure all servers in each round."""
-    found = servers()
+    found = [*found]
     figures: dict[str, list[Figures]] = {server.name: [] for server in found}
     random = Random(0)  # noqa: S311 - for the order of the servers
     *_, core, other = sorted(os.sched_getaffinity(0)) * 2
@@ -247,11 +249,12 @@ def compare(load: Load, args: Namespace) -> dict[str, list[Figures]]:
     return figures
 
 
-def load_text(load: Load, figures: dict[str, list[Figures]]) -> str:
-    rows = [["", "requests/s", f"x {BASE}", "50 %", "99 %", "errors"]]
+def load_text(load: Load, figures: dict[str, list[Figures]], first: str = BASE) -> str:
+    """Show them beside one another, and each beside the first."""
+    rows = [["", "requests/s", f"x {first}", "50 %", "99 %", "errors"]]
     for name, runs in figures.items():
         rates = [run.rate for run in runs]
-        base = [run.rate for run in figures.get(BASE, [])]
+        base = [run.rate for run in figures.get(first, [])]
         ratio = (
             span(spread([a / b for a, b in zip(rates, base, strict=True)]))
             if base
@@ -328,7 +331,7 @@ def main() -> None:
             parser.error(f"{tool} is not installed")
     texts, results = [], {}
     for load in LOADS:
-        figures = compare(load, args)
+        figures = compare(load, servers(), args)
         results[load.title] = {
             n: [attrs.asdict(r) for r in f] for n, f in figures.items()
         }
