@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from typing import Any
 
 import anyio
 from starlette.applications import Starlette
@@ -54,7 +55,7 @@ waits = Starlette(routes=[Route("/", slow)])
 capacity = Starlette(routes=[Route("/", slow_by_eight)])
 limited = limit(waits, concurrency=AT_ONCE, queue=LINE)
 
-APPS = {
+APPS: dict[str, Any] = {
     "bare": bare,
     "hello": hello,
     "waits": waits,
