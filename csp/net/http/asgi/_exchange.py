@@ -6,6 +6,10 @@ which the session pulls the body.  So the app runs in another task; and if it ha
 finished when its response is there, a task of the server's group stands for it, so that
 a stop waits for it.
 
+To run it in the session's own task would save two switches.  But whether an app goes on
+after its response is known only when it does; by then it may have entered cancel scopes
+and groups, which belong to the task, so nobody else can go on with it.
+
 The state says which message may come next:
 
     new         http.response.start
@@ -55,42 +59,27 @@ _PIECE = 65536  # bytes of a file at once
 class Exchange:
     """A request, and the response that an app sends to it."""
 
-    __slots__ = (
-        "_app",
-        "_asked",
-        "_finished",
-        "_gone",
-        "_over",
-        "_pieces",
-        "_request",
-        "_response",
-        "_run_task",
-        "_seen_out",
-        "_start",
-        "_state",
-        "_trailers",
-        "_unwatched",
-        "_waiter",
-        "error",
-    )
+    # What few requests need is here, and not made for each.
+    _finished = False  # whether the app has
+    _seen_out: anyio.Event | None = None
+    _state = "new"
+    _asked = True  # whether there may be more of the request's body
+    _gone = False
+    error: BaseException | None = None
+    """What is to be raised instead of the rest of the response."""
+    _response: Response | None = None
+    _trailers: Headers | None = None
+    _waiter: Waiter | None = None
+    _pieces: Channel[bytes] | None = None
+    _over: anyio.Event | None = None
+    _unwatched: anyio.Event | None = None  # when the watcher has ended
+    _status: int
+    _headers: Headers
 
     def __init__(self, app: App, request: Request, run_task: Starter) -> None:
         self._app = app
         self._request = request
         self._run_task = run_task
-        self._finished = False  # whether the app has
-        self._seen_out: anyio.Event | None = None
-        self._state = "new"
-        self._asked = True  # whether there may be more of the request's body
-        self._gone = False
-        self.error: BaseException | None = None  # to raise instead of the rest
-        self._response: Response | None = None
-        self._start: Message = {}
-        self._trailers: Headers | None = None
-        self._waiter: Waiter | None = None
-        self._pieces: Channel[bytes] | None = None
-        self._over: anyio.Event | None = None
-        self._unwatched: anyio.Event | None = None  # when the watcher has ended
 
     async def run(self, scope: Scope) -> Response:
         """Run the app; returns its response as soon as there is one."""
@@ -174,22 +163,22 @@ class Exchange:
 
     def _answer(self, body: Content) -> Response:
         """Let the handler return the response."""
-        start = self._start
-        status, headers = start["status"], Headers.from_raw(start["headers"])
-        self._response = response = Response(status, body, headers)
+        self._response = response = Response(self._status, body, self._headers)
         self._wake()
         return response
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            self._waiter.match(self, None)
+        """Let the handler go on, with a response or an error."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.match(self, None)
 
     # Sending
 
     async def send(self, message: Message) -> None:
         """What the app calls to respond."""
         kind = message["type"]
-        step = _STEPS.get((self._state, kind))
+        step = _STEPS[self._state].get(kind)
         if self._gone and (step is not None or self._state == "ended"):
             raise BrokenPipeError("the client has closed the connection")
         if step is None:
@@ -201,12 +190,13 @@ class Exchange:
 
     def _begin(self, message: Message) -> None:
         status = message["status"]
-        if not isinstance(status, int) or isinstance(status, bool):
-            raise TypeError(f"status in http.response.start is a number: {status!r}")
+        if type(status) is not int:
+            status = _number(status)
         headers = fields(message)
         if message.get("trailers"):
             self._trailers = Headers()
-        self._start = {"status": int(status), "headers": headers}
+        self._status = status
+        self._headers = Headers.from_raw(headers)
         self._state = "begun"
 
     def _first(self, message: Message) -> Awaitable[None] | None:
@@ -229,7 +219,7 @@ class Exchange:
         return None
 
     def _has_no_content(self) -> bool:
-        status = self._start["status"]
+        status = self._status
         return self._request.method == "HEAD" or status in _WITHOUT_CONTENT
 
     def _file(self, message: Message) -> None:
@@ -378,13 +368,16 @@ class _Body:
 
 _Step: TypeAlias = Callable[[Exchange, Message], "Awaitable[None] | None"]
 
-_STEPS: dict[tuple[str, Any], _Step] = {
-    ("new", "http.response.start"): Exchange._begin,
-    ("begun", "http.response.body"): Exchange._first,
-    ("begun", "http.response.pathsend"): Exchange._file,
-    ("streaming", "http.response.body"): Exchange._more,
-    ("void", "http.response.body"): Exchange._void,
-    ("trailing", "http.response.trailers"): Exchange._trail,
+_STEPS: dict[str, dict[Any, _Step]] = {
+    "new": {"http.response.start": Exchange._begin},
+    "begun": {
+        "http.response.body": Exchange._first,
+        "http.response.pathsend": Exchange._file,
+    },
+    "streaming": {"http.response.body": Exchange._more},
+    "void": {"http.response.body": Exchange._void},
+    "trailing": {"http.response.trailers": Exchange._trail},
+    "ended": {},
 }
 
 _INCOMPLETE = {
@@ -394,6 +387,13 @@ _INCOMPLETE = {
     "void": "the application returned in the middle of its response",
     "trailing": "the application returned without the trailers that it announced",
 }
+
+
+def _number(status: Any) -> int:
+    """Return a status that is a number after all, such as a member of HTTPStatus."""
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"status in http.response.start is a number: {status!r}")
+    return int(status)
 
 
 async def _content(path: str) -> AsyncIterator[bytes]:

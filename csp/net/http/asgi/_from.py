@@ -64,7 +64,7 @@ class Application(AbstractAsyncContextManager["Application"]):
         self._runners: Runners | None = None
         self._state: dict[str, Any] | None = None
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         if not self._entries and self._has_lifespan:
             raise RuntimeError(
                 "the application has not been started. Write: async with handler: "
@@ -73,7 +73,7 @@ class Application(AbstractAsyncContextManager["Application"]):
             )
         scope = http_scope(request, self.root_path, self._state)
         run = _go if self._runners is None else self._runners.run
-        return await Exchange(self.app, request, run).run(scope)
+        return Exchange(self.app, request, run).run(scope)
 
     async def __aenter__(self) -> Self:
         if not self._entries:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from csp._group import Group
-from csp._park import Waiter, current
+from csp._park import Loop, Waiter, current
 from csp._tasks import Handle, current_group
 
 _MOST_IDLE = 100
@@ -110,14 +110,14 @@ class _Runner:
 
     async def work(self, steps: _Steps | None) -> None:
         runners = self._runners
+        loop = current()
         while steps is not None:
             await steps
             if runners.closed or len(runners.idle) >= _MOST_IDLE:
                 return
-            steps = await self._next()
+            steps = await self._next(loop)
 
-    async def _next(self) -> _Steps | None:
-        loop = current()
+    async def _next(self, loop: Loop) -> _Steps | None:
         self._waiter = waiter = loop.waiter_class(loop)
         idle = self._runners.idle
         idle.append(self)

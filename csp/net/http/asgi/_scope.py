@@ -45,11 +45,11 @@ def http_scope(request: Request, root_path: str, state: Any) -> Scope:
 
 def _lower_case(request: Request) -> RawFields:
     pairs = [(name.lower(), value) for name, value in request.headers.raw]
-    if request.headers.get("host", "") == (host := request.host):
+    host = (b"host", request.host.encode("latin-1"))
+    if host in pairs or not host[1]:
         return pairs
     # The target has named another, and then Host does not count: RFC 9112, 3.2.2.
-    rest = [pair for pair in pairs if pair[0] != b"host"]
-    return [(b"host", host.encode("latin-1")), *rest]
+    return [host, *(pair for pair in pairs if pair[0] != b"host")]
 
 
 @lru_cache(4096)
