@@ -134,6 +134,14 @@ class Connection(ByteStream):
         """
         return self.bytes_sent
 
+    @property
+    def at_end(self) -> bool:
+        """Whether a receive would come to the end at once, or that it broke.
+
+        False if that is not known: behind bytes that were not received, for one.
+        """
+        return False
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} from {self.local} to {self.peer}>"
 
@@ -261,6 +269,16 @@ class SocketConnection(Deadlined, Connection, SocketStream):
     @property
     def delivered(self) -> int:
         return self.bytes_sent - queued(self._sock)
+
+    @property
+    def at_end(self) -> bool:
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._error = error  # the kernel tells of it once
+            return True
 
     def _end(self) -> NoReturn:
         """Raise what it means that there is nothing to receive."""

@@ -205,6 +205,10 @@ class TLSConnection(Connection):
     def delivered(self) -> int:
         return self.transport.delivered
 
+    @property
+    def at_end(self) -> bool:
+        return self.transport.at_end
+
     def _say_goodbye(self, tls: ssl.SSLObject) -> None:
         """Mark the end for the peer, if that can be done at once."""
         sock = self.transport._raw_socket

@@ -3,8 +3,9 @@
 A request takes its place when its handler is called, in the connection's own task: a
 connection that is idle, or still sends a head, has none.
 
-Who waits may go away meanwhile, and this is noticed if all of its request has come.
-To read a body ahead would take from the client what makes it wait, so then it is not.
+Who waits may go away meanwhile.  To read ahead would tell, but it takes a task, and
+takes from the client what makes it wait.  So the sweep over all sessions looks now and
+then whether the end is next in the kernel, and the line does when a place is free.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import anyio
+
 from csp._errors import Overloaded
 from csp._limiter import Limiter
-from csp.net.http._errors import ClientGone
 from csp.net.http._limits import Limits
 
-from ._watch import Watch
-
 if TYPE_CHECKING:
-    from ._incoming import Incoming
     from ._session import Session
 
 
@@ -44,27 +43,25 @@ class Line(Limiter):
         self._in_use += 1
         return True
 
-    async def wait(self, session: Session, body: Incoming) -> None:
+    async def wait(self, session: Session) -> None:
         """Wait for a place, and take it.
 
         Raises:
             Overloaded: Too many wait, or the client has gone.
         """
-        if not body.ended:
-            return await self._take(1)
         taken = False
         try:
-            async with Watch(session):
+            with anyio.CancelScope() as session.in_line:
                 await self._take(1)
                 taken = True
-        except ClientGone:
+        finally:
+            session.in_line = None
+        if taken and session.conn.at_end:
+            self.leave()
+            taken = False
+        if not taken:
             # Perhaps it has only said that it sends no more: then it gets an answer.
-            if not taken:
-                raise Overloaded("the client has closed the connection") from None
-        except BaseException:
-            if taken:
-                self.leave()
-            raise
+            raise Overloaded("the client has closed the connection")
 
     def leave(self) -> None:
         """Give the place to the next."""

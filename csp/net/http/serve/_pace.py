@@ -1,14 +1,13 @@
 """Clients that are too slow, at sending a body or at taking a response.
 
-A sweep over all connections looks, every so often, at who waits for its client.  Only
-that time counts in which the server waits: a handler may take as long as it likes.
-Within each `rate_grace` seconds of waiting, `min_rate` times as many bytes have to go
-through.
+A sweep over all connections looks, every so often, at who waits for its client; and at
+those who wait for a handler, whose client may have gone.  Only that time counts in
+which the server waits for the client: a handler may take as long as it likes.  Within
+each `rate_grace` seconds of waiting, `min_rate` times as many bytes have to go through.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ._session import Session
 
 _SWEEPS = 5  # in each grace
+_PERIODS = 0.05, 1.0  # seconds from one to the next, at least and at most
 
 
 class Pace:
@@ -51,9 +51,8 @@ class Pace:
 
 async def keep_pace(sessions: Collection[Session], limits: Limits) -> None:
     """End the waits of those who are too slow, for ever."""
-    if not limits.min_rate or limits.rate_grace == math.inf:
-        return
-    period = max(limits.rate_grace / _SWEEPS, 0.05)
+    least, most = _PERIODS
+    period = min(max(limits.rate_grace / _SWEEPS, least), most)
     last = anyio.current_time()
     while True:
         await anyio.sleep(period)

@@ -80,6 +80,7 @@ class Session:
         self.unseen: bool = False  # whether no handler has seen the request
         self.reading: bool = False  # whether a handler waits for more of a body
         self.untold: Incoming | None = None  # the body that a client waits to send
+        self.in_line: anyio.CancelScope | None = None  # its wait for a handler
         self._read_pace, self._write_pace = Pace(), Pace()
         self.head: Head | None = None
 
@@ -199,8 +200,10 @@ class Session:
             raise ClientGone("the client does not take what is sent") from error
 
     def sweep(self, now: float, seconds: float) -> None:
-        """End the wait for a client that is too slow; see `keep_pace`."""
+        """End the wait for a client that is too slow, or has gone; see `keep_pace`."""
         conn, limits = self.conn, self.server.limits
+        if self.in_line is not None and conn.at_end:
+            self.in_line.cancel()
         if self.reading and self._read_pace.is_too_slow(
             limits, seconds, conn.bytes_received
         ):
@@ -231,7 +234,7 @@ class Session:
         )
         keep = False
         try:
-            response = await self._call(request, body)
+            response = await self._call(request)
             keep = head.keep_alive and body.allows_another(head.length)
             keep = await self._answer(head, response, keep)
             self._acquit()
@@ -250,12 +253,12 @@ class Session:
         if tally.scope is not None and tally.scope.requested:
             tally.count(self.unseen)
 
-    async def _call(self, request: Request, body: Incoming) -> Response:
+    async def _call(self, request: Request) -> Response:
         """Return what the handler answers, or what is to be answered for it."""
         server = self.server
         if not server.line.enter():
             try:
-                await server.line.wait(self, body)
+                await server.line.wait(self)
             except Overloaded:
                 self.unseen = True
                 return problem(ServiceUnavailable(_BUSY, {"Retry-After": "1"}))

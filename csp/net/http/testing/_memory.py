@@ -162,6 +162,11 @@ class Connection(net.Connection):
         return self.bytes_sent - len(self._outgoing.data)
 
     @property
+    def at_end(self) -> bool:
+        pipe = self._incoming
+        return not pipe.data and (pipe.ended or pipe.broken)
+
+    @property
     def readable(self) -> bool:
         """Whether a receive need not wait."""
         return self._in.is_ready()

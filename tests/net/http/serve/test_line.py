@@ -169,7 +169,7 @@ async def test_idle_connections_have_no_place():
 
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_client_that_goes_leaves_the_line(reset):
-    """So its request is never begun, and its place is free for another."""
+    """Within a second, so its place is free for another."""
     gate = Gate()
     async with serving(gate, requests=1, queue=1) as connect:
         one, gone, three = connect(), connect(), connect()
@@ -179,13 +179,29 @@ async def test_a_client_that_goes_leaves_the_line(reset):
             gone.abort()
         else:
             gone.close()
-        await settle()
+        await anyio.sleep(1.01)
         await ask(three, get("/3"))
         gate.let_through("/1")
         await settle()
         assert gate.inside == ["/3"]
         gate.let_through("/3")
         assert (await answer(three)).status == 200
+
+
+async def test_the_request_of_a_client_that_has_gone_is_not_begun():
+    """Even if that was a moment ago."""
+    gate = Gate()
+    async with serving(gate, requests=1, queue=1) as connect:
+        one, gone = connect(), connect()
+        await ask(one, get("/1"))
+        await ask(gone, get("/gone"))
+        gone.close()
+        gate.let_through("/1")
+        await settle()
+        assert not gate.inside
+        await ask(one, get("/2"))
+        assert gate.inside == ["/2"]
+        gate.let_through("/2")
 
 
 async def test_a_client_that_sends_no_more_is_answered():
