@@ -79,6 +79,9 @@ from ._readiness import readiness as readiness
 from .serve import DrainReport as DrainReport
 from .serve import Server as Server
 from .serve import serve as serve
+from .web import Converter as Converter
+from .web import Route as Route
+from .web import Router as Router
 
 # Without NotImplemented, which would hide Python's own.
 __all__ = [
@@ -88,6 +91,7 @@ __all__ = [
     "ClientGone",
     "Conflict",
     "ContentTooLarge",
+    "Converter",
     "DrainReport",
     "Event",
     "ExpectationFailed",
@@ -121,6 +125,8 @@ __all__ = [
     "RequestHeaderFieldsTooLarge",
     "RequestTimeout",
     "Response",
+    "Route",
+    "Router",
     "Server",
     "ServiceUnavailable",
     "TooEarly",

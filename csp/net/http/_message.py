@@ -165,9 +165,12 @@ class Request:
     """What a router has found in the path."""
     pattern: str | None
     """The pattern of the router that was chosen."""
+    mount: str
+    """What routers that this is mounted in have taken of the path, as it was sent."""
     context: Any
     """Whatever handlers around this one have to say to it."""
     _host: str = attrs.field(repr=False)
+    _outer: Any = attrs.field(repr=False)  # what those routers have found: theirs alone
     _query: Query | None = attrs.field(repr=False)
     _pieces: list[bytes] | None = attrs.field(repr=False)
     _whole: bytes | None = attrs.field(repr=False)
@@ -198,8 +201,10 @@ class Request:
         self.scheme = scheme
         self.params = _NO_PARAMS
         self.pattern = None
+        self.mount = ""
         self.context = None
         self._host = host
+        self._outer = None
         self._query = None
         self._pieces = None
         self._whole = None
@@ -215,6 +220,14 @@ class Request:
         """
         path = self.target.partition("?")[0]
         return unquote(path) if "%" in path else path
+
+    @property
+    def subpath(self) -> str:
+        """What is left of the path after `mount`, as it was sent: not decoded.
+
+        For a handler that is mounted and has to look further, as a router does.
+        """
+        return self.target.partition("?")[0][len(self.mount) :]
 
     @property
     def query(self) -> Query:

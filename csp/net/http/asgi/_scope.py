@@ -32,7 +32,7 @@ def http_scope(request: Request, root_path: str, state: Any) -> Scope:
         "path": root_path + path,
         "raw_path": (root_path + raw_path).encode("latin-1", "replace"),
         "query_string": query.encode("latin-1", "replace"),
-        "root_path": root_path,
+        "root_path": root_path + unquote(request.mount),
         "headers": _lower_case(request),
         "client": _endpoint(request.client, caller=True),
         "server": _endpoint(request.server),
@@ -67,7 +67,7 @@ def request_of(scope: Scope, body: Body) -> Request:
     target = raw.decode("latin-1") if raw else quote(scope["path"], safe=_SAFE)
     if query := scope.get("query_string"):
         target = f"{target.partition('?')[0]}?{query.decode('latin-1')}"
-    return Request(
+    request = Request(
         scope["method"],
         target,
         Headers.from_raw([(bytes(n), bytes(v)) for n, v in scope["headers"]]),
@@ -77,6 +77,10 @@ def request_of(scope: Scope, body: Body) -> Request:
         _address(scope.get("server")),
         scope.get("scheme", "http"),
     )
+    mount = quote(scope.get("root_path", ""), safe=_SAFE)
+    if mount and target.startswith(f"{mount}/"):
+        request.mount = mount
+    return request
 
 
 def _address(pair: Any) -> str:
