@@ -79,9 +79,18 @@ from ._readiness import readiness as readiness
 from .serve import DrainReport as DrainReport
 from .serve import Server as Server
 from .serve import serve as serve
+from .web import Context as Context
 from .web import Converter as Converter
+from .web import Header as Header
+from .web import Marshaled as Marshaled
+from .web import Param as Param
+from .web import Reply as Reply
 from .web import Route as Route
 from .web import Router as Router
+from .web import accepts as accepts
+from .web import marshaled as marshaled
+from .web import openapi as openapi
+from .web import openapi_handler as openapi_handler
 
 # Without NotImplemented, which would hide Python's own.
 __all__ = [
@@ -91,6 +100,7 @@ __all__ = [
     "ClientGone",
     "Conflict",
     "ContentTooLarge",
+    "Context",
     "Converter",
     "DrainReport",
     "Event",
@@ -101,6 +111,7 @@ __all__ = [
     "Gone",
     "HTTPError",
     "HTTPVersionNotSupported",
+    "Header",
     "Headers",
     "ImATeapot",
     "InsufficientStorage",
@@ -109,18 +120,21 @@ __all__ = [
     "Limits",
     "Locked",
     "LoopDetected",
+    "Marshaled",
     "MethodNotAllowed",
     "MisdirectedRequest",
     "NetworkAuthenticationRequired",
     "NotAcceptable",
     "NotExtended",
     "NotFound",
+    "Param",
     "PaymentRequired",
     "PreconditionFailed",
     "PreconditionRequired",
     "ProxyAuthenticationRequired",
     "Query",
     "RangeNotSatisfiable",
+    "Reply",
     "Request",
     "RequestHeaderFieldsTooLarge",
     "RequestTimeout",
@@ -138,10 +152,14 @@ __all__ = [
     "UnsupportedMediaType",
     "UpgradeRequired",
     "VariantAlsoNegotiates",
+    "accepts",
     "events",
     "file",
     "html",
     "json",
+    "marshaled",
+    "openapi",
+    "openapi_handler",
     "readiness",
     "redirect",
     "serve",
