@@ -15,9 +15,9 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from csp.net.http import ClientGone, HTTPError, Request, Response
+from csp.net.http import ClientGone, Request, Response
 from csp.net.http._entered import entered
-from csp.net.http._problem import sole
+from csp.net.http._problem import answer_in, sole
 
 _log = logging.getLogger("csp.net.http.access")
 
@@ -62,10 +62,10 @@ class Logged(AbstractAsyncContextManager["Logged"]):
 
 def _status_of(error: BaseException) -> int | None:
     """Return with what an error is answered; None if nobody is there any more."""
-    cause = sole(error)
-    if isinstance(cause, ClientGone):
+    if isinstance(sole(error), ClientGone):
         return None
-    return cause.status if isinstance(cause, HTTPError) else _OUR_FAULT
+    found = answer_in(error)
+    return _OUR_FAULT if found is None else found.status
 
 
 def _tell(request: Request, status: int) -> None:

@@ -20,6 +20,7 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from None
 
+from ._accept import accepts as accepts
 from ._errors import BadGateway as BadGateway
 from ._errors import BadRequest as BadRequest
 from ._errors import ClientGone as ClientGone
@@ -81,16 +82,25 @@ from .serve import Server as Server
 from .serve import serve as serve
 from .web import Context as Context
 from .web import Converter as Converter
+from .web import Handler as Handler
 from .web import Header as Header
 from .web import Marshaled as Marshaled
+from .web import Middleware as Middleware
 from .web import Param as Param
 from .web import Reply as Reply
 from .web import Route as Route
 from .web import Router as Router
-from .web import accepts as accepts
+from .web import apache_logged as apache_logged
+from .web import chain as chain
+from .web import conditional as conditional
+from .web import errors_as as errors_as
+from .web import first as first
+from .web import logged as logged
+from .web import mapped as mapped
 from .web import marshaled as marshaled
 from .web import openapi as openapi
 from .web import openapi_handler as openapi_handler
+from .web import with_context as with_context
 
 # Without NotImplemented, which would hide Python's own.
 __all__ = [
@@ -111,6 +121,7 @@ __all__ = [
     "Gone",
     "HTTPError",
     "HTTPVersionNotSupported",
+    "Handler",
     "Header",
     "Headers",
     "ImATeapot",
@@ -122,6 +133,7 @@ __all__ = [
     "LoopDetected",
     "Marshaled",
     "MethodNotAllowed",
+    "Middleware",
     "MisdirectedRequest",
     "NetworkAuthenticationRequired",
     "NotAcceptable",
@@ -153,10 +165,17 @@ __all__ = [
     "UpgradeRequired",
     "VariantAlsoNegotiates",
     "accepts",
+    "apache_logged",
+    "chain",
+    "conditional",
+    "errors_as",
     "events",
     "file",
+    "first",
     "html",
     "json",
+    "logged",
+    "mapped",
     "marshaled",
     "openapi",
     "openapi_handler",
@@ -164,6 +183,7 @@ __all__ = [
     "redirect",
     "serve",
     "text",
+    "with_context",
 ]
 
 for _name, _value in list(globals().items()):

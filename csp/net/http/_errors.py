@@ -15,9 +15,12 @@ from typing import Any, ClassVar
 
 import anyio
 
+from ._headers import Headers
+
 _PHRASES: dict[int, str] = {}
 _WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LEAST, _MOST = 400, 599
+_OWN = frozenset({"status", "detail"})
 
 
 class HTTPError(Exception):
@@ -29,18 +32,23 @@ class HTTPError(Exception):
     Args:
         status: 400 to 599.
         detail: What is wrong, for the client to read; by default the status's phrase.
-        headers: More headers of the response.
+        headers: More headers of the response; `Headers` can have a name twice.
+        members: More members of the problem document, whatever JSON can hold: `type`,
+            `instance`, or of your own, as the `pointer` to what is wrong in a body.
     """
 
     status: int
     detail: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | Headers
+    members: Mapping[str, Any]
 
     def __init__(
         self,
         status: int,
         detail: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Headers | None = None,
+        *,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(status, bool) or not isinstance(status, int):
             raise TypeError(f"status must be a whole number, not {status!r}")
@@ -48,20 +56,22 @@ class HTTPError(Exception):
             raise ValueError(f"the status of an error is 400 to 599, not {status}")
         if detail is not None and not isinstance(detail, str):
             raise TypeError(f"detail must be a str, not {detail!r}")
-        if headers is not None and not isinstance(headers, Mapping):
+        if headers is not None and not isinstance(headers, (Mapping, Headers)):
             raise TypeError(f"the headers of an error are a mapping, not {headers!r}")
         self.status = status
         self.detail = phrase(status) if detail is None else detail
         self.headers = {} if headers is None else headers
+        self.members = {} if members is None else _checked(members)
 
     def problem(self) -> dict[str, Any]:
-        """Return it as a problem document: title, status, detail and error."""
+        """Return it as a problem document: title, status, detail, error, members."""
         title = phrase(self.status)
         return {
             "title": title,
             "status": self.status,
             "detail": self.detail,
             "error": title.lower().replace(" ", "_"),
+            **self.members,
         }
 
     def __str__(self) -> str:
@@ -70,6 +80,18 @@ class HTTPError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Not by a call: __init__ of a subclass may take whatever it likes.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+def _checked(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return members, if they do not say again, or otherwise, what the error says."""
+    if not isinstance(members, Mapping):
+        raise TypeError(f"the members of an error are a mapping, not {members!r}")
+    for name in members:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a member must be a str, not {name!r}")
+        if name in _OWN:
+            raise ValueError(f"{name!r} is an argument of the error, not a member")
+    return members
 
 
 def phrase(status: int) -> str:
@@ -88,9 +110,13 @@ class _Named(HTTPError):
             _PHRASES[status] = _WORD_STARTS.sub(" ", cls.__name__)
 
     def __init__(
-        self, detail: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        detail: str | None = None,
+        headers: Mapping[str, str] | Headers | None = None,
+        *,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(self._status, detail, headers)
+        super().__init__(self._status, detail, headers, members=members)
 
 
 class BadRequest(_Named, status=400):

@@ -11,6 +11,7 @@ import pytest
 
 from csp.net.http import _errors
 from csp.net.http._errors import HTTPError, NotFound, ServiceUnavailable
+from csp.net.http._headers import Headers
 
 CLASSES = {
     kind("")._status: kind
@@ -32,6 +33,16 @@ class Quota(HTTPError):
 
 class NoSuchUser(NotFound):
     """A user's own, with the status of its base."""
+
+
+# What IANA has registered from 400 on, and 418, which it keeps unused.
+REGISTERED = [*range(400, 419), *range(421, 427), 428, 429, 431, 451]
+REGISTERED += [*range(500, 509), 510, 511]
+
+
+def test_there_is_a_class_for_each_status_that_is_registered():
+    """And for no other: RFC 9110, section 15, and the registry."""
+    assert sorted(CLASSES) == REGISTERED
 
 
 @pytest.mark.parametrize("status", ERRORS)
@@ -106,6 +117,8 @@ def test_arguments_of_wrong_types_are_refused(args):
 @pytest.mark.parametrize(
     "error",
     [
+        HTTPError(404, members={"a": 1}),
+        HTTPError(404, headers=Headers({"A": "b"})),
         HTTPError(404),
         HTTPError(status=418, detail="short and stout", headers={"A": "b"}),
         NotFound(detail="x"),
@@ -129,3 +142,30 @@ def test_a_subclass_of_a_named_class_keeps_its_status_and_phrase():
     """A user's class does not become the phrase of the status."""
     assert NoSuchUser("5").problem()["title"] == "Not Found"
     assert NotFound().problem()["title"] == "Not Found"
+
+
+@pytest.mark.parametrize("kind", [NotFound, lambda **more: HTTPError(404, **more)])
+def test_members_are_added_to_the_document(kind):
+    """Those of RFC 9457 that are optional, and others; a name of its own too."""
+    members = {"type": "https://x/y", "pointer": "/a/0", "error": "no_a"}
+    problem = kind(members=members).problem()
+    assert problem == {
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Not Found",
+        **members,
+    }
+
+
+@pytest.mark.parametrize("members", [[], "x", {5: "x"}, {"status": 5}, {"detail": ""}])
+def test_members_that_are_none_are_refused(members):
+    """What the arguments say is not said again."""
+    with pytest.raises((TypeError, ValueError), match="member"):
+        HTTPError(404, members=members)
+
+
+def test_headers_may_have_a_name_twice():
+    """As a client may be asked who it is in several ways."""
+    headers = Headers([("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Bearer")])
+    error = HTTPError(401, headers=headers)
+    assert error.headers.get_all("www-authenticate") == ["Basic", "Bearer"]

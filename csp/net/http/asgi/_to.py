@@ -12,9 +12,9 @@ from csp._stop import StopScope, stop_scope
 from csp._tasks import current_group
 from csp.net._serve import _Crew as Crew
 from csp.net.http._entered import entered
-from csp.net.http._errors import ClientGone, ContentTooLarge, HTTPError
+from csp.net.http._errors import ClientGone, ContentTooLarge
 from csp.net.http._message import Request, Response
-from csp.net.http._problem import problem, sole
+from csp.net.http._problem import answer_to, sole
 
 from ._received import Received
 from ._scope import request_of
@@ -149,25 +149,23 @@ class _Handler:
                 )
             await sent.send(response)
         except Exception as error:
-            cause = sole(error)
-            if isinstance(cause, ClientGone):
+            if isinstance(sole(error), ClientGone):
                 return
             if sent.begun:
                 raise  # so the server cuts it, and logs this
-            await self._refuse(sent, request, error, cause)
+            await self._refuse(sent, request, error)
 
-    async def _refuse(
-        self, sent: Sent, request: Request, error: Exception, cause: BaseException
-    ) -> None:
-        """Answer an error."""
-        with suppress(ClientGone):
-            if isinstance(cause, HTTPError):
-                with suppress(TypeError, ValueError):  # of headers that are none
-                    await sent.send(problem(cause))
-                    return
+    async def _refuse(self, sent: Sent, request: Request, error: Exception) -> None:
+        """Answer an error, and if what it says cannot be sent, that."""
+        answer, blamed = answer_to(error, request.headers)
+        if blamed:
             what = f"{request.method} {request.target} from {request.client}"
             _log.error("%s: the handler failed", what, exc_info=error)
-            await sent.send(problem(HTTPError(500)))
+        with suppress(ClientGone):
+            try:
+                await sent.send(answer)
+            except (TypeError, ValueError) as wrong:  # in its headers
+                await self._refuse(sent, request, wrong)
 
 
 def _check_length(request: Request, most: int | float) -> None:

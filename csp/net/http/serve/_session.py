@@ -39,7 +39,7 @@ from csp.net.http._errors import (
 )
 from csp.net.http._headers import Headers
 from csp.net.http._message import Request, Response
-from csp.net.http._problem import problem, sole
+from csp.net.http._problem import answer_to, problem, sole
 from csp.net.http.wire import CLOSED, HTTP_1_1, NEED_DATA, End, Head, Parser, Refused
 
 from ._incoming import Incoming
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("csp.net.http")
 
-_OUR_FAULT = 500
 _IN_BODY = {400: BadRequest, 413: ContentTooLarge, 431: RequestHeaderFieldsTooLarge}
 _NO_FIELDS = Headers()
 _BUSY = "the server has too much to do"
@@ -261,7 +260,8 @@ class Session:
                 await server.line.wait(self)
             except Overloaded:
                 self.unseen = True
-                return problem(ServiceUnavailable(_BUSY, {"Retry-After": "1"}))
+                busy = ServiceUnavailable(_BUSY, {"Retry-After": "1"})
+                return problem(busy, request.headers)
         try:
             response = await server.handler(request)
             if isinstance(response, Response):
@@ -302,12 +302,12 @@ class Session:
             raise cause
         if not isinstance(cause, Exception) and not _is_stray(cause):
             return None
-        if isinstance(cause, HTTPError) and (not cut or cause.status < _OUR_FAULT):
-            with suppress(TypeError, ValueError):  # of headers that are none
-                return problem(cause)
-        what = "the response was cut" if cut else "the handler failed"
-        _log.error("%s: %s", str(self), what, exc_info=error)
-        return problem(HTTPError(500))
+        headers = _NO_FIELDS if self.head is None else self.head.headers
+        answer, blamed = answer_to(error, headers, cut)
+        if blamed:
+            what = "the response was cut" if cut else "the handler failed"
+            _log.error("%s: %s", str(self), what, exc_info=error)
+        return answer
 
     def __str__(self) -> str:
         if self.head is None:

@@ -11,10 +11,9 @@ from csp._group import Group
 from csp._stop import stop_scope
 from csp.net.http._content import encoded, opened
 from csp.net.http._entered import entered
-from csp.net.http._errors import HTTPError
 from csp.net.http._headers import Headers
 from csp.net.http._message import Request, Response
-from csp.net.http._problem import problem
+from csp.net.http._problem import answer_in, problem
 from csp.net.http.serve._server import Handler
 
 T = TypeVar("T")
@@ -82,8 +81,10 @@ async def record(handler: Handler, request: Request) -> Recorded:
 async def _answer(handler: Handler, request: Request) -> Response:
     try:
         response = await handler(request)
-    except HTTPError as error:
-        return problem(error)
+    except Exception as error:
+        if (found := answer_in(error)) is None:
+            raise
+        return problem(found, request.headers)
     if not isinstance(response, Response):
         raise TypeError(
             f"the handler returned {response!r}. Write: return text(...), or another "

@@ -14,12 +14,12 @@ from typing import Any, TypeAlias, get_origin
 import attrs
 import msgspec
 
+from csp.net.http._accept import field
 from csp.net.http._errors import BadRequest, NotFound
 from csp.net.http._message import Request
 
 from ._content_type import check_json, check_lines, has_body
 from ._lines import Lines
-from ._media import field
 from ._signature import REQUIRED, Parameter, Signature
 from ._undecodable import Decode, check_keys, undecodable, without_path
 

@@ -6,11 +6,11 @@ or for other methods in `Accept`, which in a response means just that.
 
 from __future__ import annotations
 
+from csp.net.http._accept import MediaType, field, parse_media_type
 from csp.net.http._errors import UnsupportedMediaType
 from csp.net.http._message import Request
 
 from ._lines import LINES
-from ._media import MediaType, field, parse_media_type
 
 _TAKEN_BY = {"POST": "Accept-Post", "PATCH": "Accept-Patch"}
 _JSON = b"application/json"

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeAlias, overload
 
 import msgspec
 
+from csp.net.http._accept import accepts, field, parse_media_type
 from csp.net.http._content import opened
 from csp.net.http._errors import NotAcceptable
 from csp.net.http._headers import Headers
@@ -22,7 +23,6 @@ from csp.net.http._message import Request, Response
 
 from ._binding import Decoder, Plan, plan_of
 from ._lines import LINES, encoded_lines
-from ._media import accepts, field, parse_media_type
 from ._reply import Reply
 from ._results import JSON, Returns, read_returns
 from ._signature import Signature, locals_of_caller, read_signature

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -32,16 +32,8 @@ _LONG = 200  # characters of an error that repeats what the client has sent
 class Undecodable(BadRequest):
     """A body, or a line of it, that is not JSON, or not of the type it should be."""
 
-    members: Mapping[str, Any]
-    """More members of the problem document."""
-
     def __init__(self, detail: str, **members: Any) -> None:
-        super().__init__(detail)
-        self.members = members
-
-    def problem(self) -> dict[str, Any]:
-        """Return it with what else is known: pointer, or line and byte."""
-        return {**super().problem(), **self.members}
+        super().__init__(detail, members=members)
 
 
 def undecodable(error: Exception, data: bytes, decode: Decode) -> BadRequest:

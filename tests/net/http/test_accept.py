@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csp.net.http import Headers
-from csp.net.http.web._media import accepts, field, parse_media_type
+from csp.net.http._accept import accepts, field, parse_media_type
 
 JSON, TEXT, HTML, PNG = "application/json", "text/plain", "text/html", "image/png"
 
