@@ -9,13 +9,14 @@ import contextlib
 import json
 import random
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from hashlib import sha256
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,10 +47,10 @@ class Example:
     def connect(self):
         return HTTPConnection(self.address, timeout=TIMEOUT)
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, **headers):
         connection = self.connect()
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
@@ -92,7 +93,7 @@ def test_it_says_what_to_try(example):
     """With the address that it listens at."""
     code, output, _ = example.stop(signal.SIGINT)
     assert code == 0
-    for path in ("/", "/count", "/upload", "/slow", "/lines"):
+    for path in ("/", "/count", "/upload", "/slow", "/lines", "/1.0/stuff"):
         assert f"http://{example.address}{path}" in output
     assert "0 finished, 0 cut" in output
 
@@ -101,6 +102,86 @@ def test_hello(example):
     """The talk's."""
     assert example.ask("GET", "/") == (200, b"Hello, www!\n")
     assert example.ask("HEAD", "/") == (200, b"")
+
+
+def test_stuff(example):
+    """A resource in JSON, from its beginning to its end."""
+
+    def ask(method, path, value=None):
+        body = None if value is None else json.dumps(value)
+        fields = {"Content-Type": "application/json"}
+        status, data = example.ask(method, f"/1.0/stuff{path}", body, **fields)
+        return status, json.loads(data) if data else None
+
+    tea = {"name": "tea", "tags": ["hot"], "id": 1}
+    assert ask("POST", "", {"name": "tea", "tags": ["hot"]}) == (201, tea)
+    assert ask("GET", "/1") == (200, tea)
+    assert ask("GET", "?tag=hot") == (200, [tea])
+    assert ask("GET", "?tag=cold") == (200, [])
+    coffee = {"name": "coffee", "tags": [], "id": 1}
+    assert ask("PUT", "/1", {"name": "coffee"}) == (200, coffee)
+    assert ask("DELETE", "/1") == (204, None)
+    assert ask("GET", "/1")[0] == 404
+    assert ask("GET", "/one")[0] == 404
+    status, problem = ask("POST", "", {"name": 5})
+    assert (status, problem["pointer"]) == (400, "/name")
+    assert ask("POST", "", "{}")[0] == 400
+    assert example.ask("POST", "/1.0/stuff", "name=tea")[0] == 415
+    assert example.ask("GET", "/1.0/stuff", Accept="text/html")[0] == 406
+
+
+def test_a_condition_and_a_virtual_host(example):
+    """Who says please, and who asks another host at the same address."""
+    assert example.ask("GET", "/secret")[0] == 401
+    status, answer = example.ask("GET", "/secret", Authorization="Bearer please")
+    assert (status, answer) == (200, b"the answer is 42\n")
+    assert example.ask("GET", "/", Host="admin.localhost") == (200, b"ready")
+    assert example.ask("GET", "/ready") == (200, b"ready")
+
+
+def test_tls(start, tmp_path):
+    """By a flag."""
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key")
+    files = str(tmp_path / "pem"), str(tmp_path / "key")
+    example = start("127.0.0.1:0", "--tls", *files)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    connection = HTTPSConnection(example.address, timeout=TIMEOUT, context=context)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"Hello, www!\n"
+    assert example.stop()[0] == 0
+
+
+SCHEMATHESIS = """\
+[phases.coverage]
+unexpected-methods = ["PATCH", "POST"]
+"""  # TRACE, for one, is answered 501 by the server itself
+
+
+def test_it_does_what_its_document_says(start, tmp_path, scale):
+    """The one at /1.0/openapi.json, as schemathesis understands it."""
+    if find_spec("schemathesis") is None:
+        pytest.skip("schemathesis is not installed")
+    example = start("127.0.0.1:0")
+    config = tmp_path / "config.toml"
+    config.write_text(SCHEMATHESIS)
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+        *("run", f"http://{example.address}/1.0/openapi.json"),
+        *("--include-path-regex", "^/1.0/stuff", "-n", str(scale(15, 500))),
+        # To JSON Schema 1.0 is an integer, to msgspec it is none.
+        *("--exclude-checks", "positive_data_acceptance"),
+    ]
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Tested: 5" in done.stdout
 
 
 def test_an_upload(example):

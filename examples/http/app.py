@@ -1,77 +1,51 @@
-"""The handlers."""
+"""What is where: the routes of the server, to be read from top to bottom."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from hashlib import sha256
-
-import anyio
-import attrs
-
-import csp
 from csp.net import http
 
+from . import streams
 from .lines import Lines
-
-busy = csp.Limiter(2, queue=2, on_full="reject")
-
-
-@attrs.frozen
-class App:
-    """All of them."""
-
-    lines: Lines
-
-    async def __call__(self, request: http.Request) -> http.Response:
-        """Choose by method and path."""
-        match request.method, request.path:
-            case "GET" | "HEAD", "/":
-                return http.text("Hello, www!\n")
-            case "GET" | "HEAD", "/count":
-                fields = {"Content-Type": "text/plain"}
-                return http.Response(body=count(10), headers=fields)
-            case "GET" | "HEAD", "/slow":
-                return await slow(request)
-            case "PUT" | "POST", "/upload":
-                return await upload(request)
-            case "POST", "/lines":
-                return await self.lines.take(request)
-            case "GET" | "HEAD", "/lines":
-                return await self.lines.tell(request)
-            case _, "/" | "/count" | "/slow" | "/upload" | "/lines":
-                raise http.MethodNotAllowed(
-                    f"{request.method} is not for {request.path}"
-                )
-        raise http.NotFound(f"there is nothing at {request.path}")
+from .stuff import Store
 
 
-async def count(n: int) -> AsyncIterator[str]:
-    """Give a number a second, and stop early if the server is to stop."""
-    for number in range(n):
-        yield f"{number}\n"
-        match await csp.select(tick=csp.after(1), stop=csp.stopping()):
-            case "stop", _:
-                yield "the server stops\n"
-                return
+async def hello(request: http.Request) -> http.Response:
+    """Greet whoever comes, as the talk's first program does."""
+    return http.text("Hello, www!\n")
 
 
-async def slow(request: http.Request) -> http.Response:
-    """Do what only two may do at once; two more may wait, and others are sent away."""
-    try:
-        async with busy:
-            await anyio.sleep(1)
-    except csp.Overloaded:
-        raise http.ServiceUnavailable("too many", {"Retry-After": "1"}) from None
-    return http.text("done\n")
+async def secret(request: http.Request) -> http.Response:
+    """Tell it to those who may know."""
+    return http.text("the answer is 42\n")
 
 
-async def upload(request: http.Request) -> http.Response:
-    """Digest a body of any size, of which little is ever in memory.
+def may_know(request: http.Request) -> None:
+    """Refuse all who do not say the word: it is asked before the handler."""
+    if request.headers.get("authorization") != "Bearer please":
+        raise http.Unauthorized("say please", {"WWW-Authenticate": "Bearer"})
 
-    The client sends as fast as this reads: nothing is received ahead.
-    """
-    size, digest = 0, sha256()
-    async for data in request.body:
-        size += len(data)
-        digest.update(data)
-    return http.json({"bytes": size, "sha256": digest.hexdigest()})
+
+def make_app(lines: Lines) -> http.Router:
+    """Return the router of all of it, which is a handler."""
+    app = http.Router()
+    app.handle("GET /{$}", hello)
+    app.handle("GET /ready", http.readiness)
+    app.handle("GET /secret", http.conditional(may_know)(secret))
+
+    # A namespace: what is in it knows nothing of "/1.0".
+    api = Store().router()
+    api.handle(
+        "GET /openapi.json", http.openapi_handler(app, title="Stuff", version="1")
+    )
+    app.mount("/1.0", api)
+
+    app.handle("POST /lines", lines.take)
+    app.handle("GET /lines", lines.tell)
+    app.handle("GET /count", streams.count)
+    app.handle("GET /slow", streams.slow)
+    app.handle("POST /upload", streams.upload)
+    app.handle("PUT /upload", streams.upload)
+
+    # A virtual host: another site at the same address.
+    app.handle("GET admin.localhost/{$}", http.readiness)
+    return app
