@@ -66,7 +66,7 @@ def starlette(pairs: int, paths: Paths) -> Callable[[], object]:
 
     def find() -> None:
         scope = {"type": "http", "method": "GET", "path": paths(), "root_path": ""}
-        drive(app(scope, nothing, nothing))
+        drive(app(scope, nothing, nothing))  # type: ignore[arg-type]
 
     return find
 
@@ -126,7 +126,7 @@ def measure(maker: Maker, pairs: int, end: str) -> Measure:
 
 def case(size: int, kind: str, end: str) -> Case:
     pairs = size // 2
-    makers = {"ours": ours}
+    makers: dict[str, Maker] = {"ours": ours}
     if size <= FEW:
         makers |= {name: maker for name, maker in PEERS.items() if installed(name)}
     contenders = [
