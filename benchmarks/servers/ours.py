@@ -10,20 +10,31 @@ from csp.net import http
 
 from . import HELLO, LARGE, PIECE, PIECES
 
+app = http.Router()
+
+
+@app.get("/{$}")
+async def hello(request: http.Request) -> http.Response:
+    return http.text(HELLO)
+
+
+@app.get("/large")
+async def large(request: http.Request) -> http.Response:
+    return http.text(LARGE)
+
+
+@app.get("/stream")
+async def stream(request: http.Request) -> http.Response:
+    return http.Response(body=pieces())
+
 
 async def pieces() -> AsyncIterator[bytes]:
     for _ in range(PIECES):
         yield PIECE
 
 
-async def app(request: http.Request) -> http.Response:
-    match request.method, request.target:
-        case "GET", "/":
-            return http.text(HELLO)
-        case "GET", "/large":
-            return http.text(LARGE)
-        case "GET", "/stream":
-            return http.Response(body=pieces())
+@app.post("/{$}")
+async def upload(request: http.Request) -> http.Response:
     return http.text(str(len(await request.read())))
 
 
