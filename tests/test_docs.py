@@ -68,6 +68,13 @@ def execute(file, code, namespace):
     csp.run(main)
 
 
+# What a program needs, if it has such a line.
+NEEDS = {
+    r"^from csp\.net(\.http| import .*\bhttp\b)": "httptools",
+    r"^from starlette": "starlette",
+}
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request, monkeypatch):
     """Let `csp.run` take another loop than asyncio's if none is named."""
@@ -83,10 +90,9 @@ def test_every_program_is_found():
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_a_program_prints_what_the_page_says(program, backend, capsys):
     """On every event loop."""
-    if re.search(
-        r"^from csp\.net(\.http| import .*\bhttp\b)", program.code, re.MULTILINE
-    ):
-        pytest.importorskip("httptools")
+    for line, package in NEEDS.items():
+        if re.search(line, program.code, re.MULTILINE):
+            pytest.importorskip(package)
     execute(str(program.page), program.code, {"__name__": "__main__"})
     assert capsys.readouterr().out == program.output
 
