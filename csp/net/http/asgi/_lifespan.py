@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 import anyio
 
-from csp._group import Group
-from csp._tasks import current_group
+from csp._group import PrivateGroup
 
 from ._scope import LIFESPAN
 from ._types import App, Message
@@ -111,10 +110,8 @@ async def lifespan(app: App) -> AsyncIterator[dict[str, Any] | None]:
     """
     life = _Lifespan(app)
     failure = None
-    outer = current_group.get()
-    async with Group("lifespan") as g:
+    async with PrivateGroup("lifespan") as g:
         g.go(life.run)
-        current_group.set(outer)  # what the block starts is not ours
         await life.begun.wait()
         if life.supported or life.failure is None:
             try:

@@ -8,8 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 
 from csp._channel import Channel
-from csp._group import Group
-from csp._tasks import current_group
+from csp._group import PrivateGroup
 from csp.net.http._errors import ClientGone, ContentTooLarge
 from csp.net.http._headers import Headers
 from csp.net.http._message import Body
@@ -68,8 +67,6 @@ class Received(Body):
         channel: Channel[Message] = Channel(_AHEAD, name="read ahead")
         receive = self._receive
         in_hand: list[Message] = []
-        failure = None
-        outer = current_group.get()
 
         async def look_out() -> None:
             while True:
@@ -83,19 +80,13 @@ class Received(Body):
 
         self._receive = channel.receive
         try:
-            async with Group("watch") as g:
-                current_group.set(outer)  # what the block starts is not ours
+            async with PrivateGroup("watch") as g:
                 g.go(look_out)
-                try:
-                    yield
-                except Exception as error:
-                    failure = error
+                yield
                 g.cancel()
         finally:
             self._receive = receive
             self._ahead += [*channel.drain(), *in_hand]
             channel.close()
-        if failure is not None:
-            raise failure
         if self._gone:
             raise ClientGone("the client has closed the connection")

@@ -13,9 +13,9 @@ from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from csp._group import Group
+from csp._group import PrivateGroup
 from csp._park import Loop, Waiter, current
-from csp._tasks import Handle, current_group
+from csp._tasks import Handle
 
 _MOST_IDLE = 100
 
@@ -28,12 +28,10 @@ class Runners:
     def __init__(self) -> None:
         self.idle: list[_Runner] = []
         self.closed = False
-        self._group = Group("asgi")
+        self._group = PrivateGroup("asgi")
 
     async def __aenter__(self) -> Self:
-        outer = current_group.get()
         await self._group.__aenter__()
-        current_group.set(outer)  # what the block starts is not ours
         return self
 
     async def __aexit__(
@@ -43,16 +41,12 @@ class Runners:
         traceback: TracebackType | None,
     ) -> bool | None:
         self.closed = True
-        outer = current_group.get()
         while self.idle:
             self.idle.pop().give(None)
-        try:
-            if isinstance(exc, Exception):  # it comes out as it is
-                await self._group.__aexit__(None, None, None)
-                return False
-            return await self._group.__aexit__(exc_type, exc, traceback)
-        finally:
-            current_group.set(outer)
+        if isinstance(exc, Exception):  # what they run is finished all the same
+            await self._group.__aexit__(None, None, None)
+            return False
+        return await self._group.__aexit__(exc_type, exc, traceback)
 
     def run(self, job: Job) -> Callable[[], None]:
         """Run a coroutine in a copy of this context; returns what cancels it."""
