@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Iterable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any
 
 
@@ -19,3 +25,12 @@ def entered(handler: Any) -> AbstractAsyncContextManager[Any]:
     if hasattr(handler, "__wrapped__"):
         return entered(handler.__wrapped__)
     return nullcontext()
+
+
+@asynccontextmanager
+async def all_entered(handlers: Iterable[Any]) -> AsyncIterator[None]:
+    """Make a block around the use of several, each of which is entered once."""
+    async with AsyncExitStack() as blocks:
+        for handler in {id(handler): handler for handler in handlers}.values():
+            await blocks.enter_async_context(entered(handler))
+        yield

@@ -27,10 +27,11 @@ def from_asgi(
     The handler is an async context manager too, which is the app's lifespan: entering
     it waits for the app's startup, and raises if that fails; leaving it waits for its
     shutdown.  An app without one is fine.  `serve` enters the handler that it is given,
-    but does not see one that is within another.  That one needs a block of its own:
+    and those within a router, or within one that has `functools.wraps`.  One that it
+    cannot see needs a block of its own:
 
         async with from_asgi(app) as handler:
-            await serve(middleware(handler), "127.0.0.1:8080")
+            await serve(opaque(handler), "127.0.0.1:8080")
 
     Within the block, entering it again does nothing.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from csp.net.http._entered import entered
+from csp.net.http._entered import all_entered
 
 from ._convert import Converter
 from ._convert import converters as all_converters
@@ -148,17 +148,12 @@ class Registry:
         if name is not None:
             self._names[name] = route
 
-    @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
+    def entered(self) -> AbstractAsyncContextManager[None]:
         """Enter all handlers that are async context managers, each once.
 
         A server does so with the router that it is given.
         """
-        async with AsyncExitStack() as blocks:
-            handlers = {id(route.handler): route.handler for _, route in self._all()}
-            for handler in handlers.values():
-                await blocks.enter_async_context(entered(handler))
-            yield
+        return all_entered(route.handler for _, route in self._all())
 
     # Telling
 

@@ -8,11 +8,11 @@ by `__wrapped__` what is inside, for those who look for the routes or the types 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from csp.net.http._entered import all_entered
 from csp.net.http._message import Request, Response
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -23,26 +23,27 @@ def wrapped(call: Handler, *inner: Handler) -> Handler:
     """Return `call` as a handler around some others, or around one."""
     if len(inner) == 1:
         update_wrapper(call, inner[0], updated=())
-    blocks = [handler for handler in inner if hasattr(handler, "__aenter__")]
-    return _Block(call, blocks) if blocks else call
+    if any(hasattr(handler, "__aenter__") for handler in inner):
+        return _Block(call, inner)
+    if len(inner) > 1:
+        call.entered = partial(all_entered, inner)  # type: ignore[attr-defined]
+    return call
 
 
 class _Block:
     """A handler that is entered because some inside it have to be."""
 
-    def __init__(self, call: Handler, blocks: list[Any]) -> None:
+    def __init__(self, call: Handler, inner: tuple[Handler, ...]) -> None:
         self._call = call
-        self._blocks = blocks
+        self._inner = inner
         update_wrapper(self, call)
 
     def __call__(self, request: Request) -> Awaitable[Response]:
         return self._call(request)
 
     async def __aenter__(self) -> None:
-        async with AsyncExitStack() as stack:
-            for block in self._blocks:
-                await stack.enter_async_context(block)
-            self._entered = stack.pop_all()
+        self._entered = all_entered(self._inner)
+        await self._entered.__aenter__()
 
     async def __aexit__(
         self,

@@ -62,6 +62,21 @@ async def test_a_block_that_is_wrapped_is_entered():
     assert block.told == ["entered", "/a", "left"]
 
 
+async def test_blocks_are_entered_through_handlers_around_them():
+    """Of several too, also if only a router within them knows of the block."""
+    block, router = Block(), http.Router()
+    router.handle("/a", block)
+    handler = http.conditional(lambda request: None)(http.first(router, Block()))
+    async with testing.Client(handler) as client:
+        await client.get("/a")
+    assert block.told == ["entered", "/a", "left"]
+    block.told.clear()
+    without = http.first(http.conditional(lambda request: None)(router))
+    async with testing.Client(without) as client:
+        await client.get("/a")
+    assert block.told == ["entered", "/a", "left"]
+
+
 async def app(scope, receive, send):
     """An ASGI app that says where it is."""
     if scope["type"] == "lifespan":
