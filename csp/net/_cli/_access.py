@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from csp.net.http import ClientGone, Request, Response
-from csp.net.http._entered import entered
 from csp.net.http._problem import answer_in, sole
 
 _log = logging.getLogger("csp.net.http.access")
@@ -29,12 +26,12 @@ def with_access_log(handler: Any) -> Any:
     return Logged(handler) if _log.isEnabledFor(logging.INFO) else handler
 
 
-class Logged(AbstractAsyncContextManager["Logged"]):
+class Logged:
     """A handler around one, which logs what that answers."""
 
     def __init__(self, handler: Callable[[Request], Awaitable[Any]]) -> None:
         self._handler = handler
-        self._block = entered(handler)
+        self.__wrapped__ = handler  # by which a server finds a block to enter
 
     async def __call__(self, request: Request) -> Any:
         try:
@@ -46,18 +43,6 @@ class Logged(AbstractAsyncContextManager["Logged"]):
         is_one = isinstance(response, Response)  # else the server answers for it
         _tell(request, response.status if is_one else _OUR_FAULT)
         return response
-
-    async def __aenter__(self) -> Self:
-        await self._block.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._block.__aexit__(exc_type, exc, traceback)
 
 
 def _status_of(error: BaseException) -> int | None:
